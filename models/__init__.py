@@ -1,0 +1,1 @@
+"""Networks, tensors and pictures. Knows no asyncio, no sessions and no clocks."""

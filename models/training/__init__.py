@@ -1,0 +1,1 @@
+"""Training scripts: `python -m models.training.NAME --data DIR`. Nothing outside this package imports it."""

@@ -1,0 +1,1 @@
+"""Time, sessions and transport. May import `models`; `models` never imports this."""
