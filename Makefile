@@ -1,24 +1,33 @@
+# Two commands: `make run` serves the page, `make test` passes the tests. Both set up what they need first.
 PYTHON ?= python3
-VENV := .venv
-STAMP := $(VENV)/.ready
+VENV   := .venv
+BIN    := $(VENV)/bin
+PORT   ?= 8080
 
-.PHONY: run setup test lint clean
+.PHONY: help run setup test lint bench clean
 
-run: setup            ## set everything up and serve the demo page on http://localhost:8080
-	$(VENV)/bin/python server.py serve
+help:           ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-setup: $(STAMP)       ## make the environment in .venv
+run: setup      ## set everything up and serve the demo page on http://localhost:8080
+	@bash .ci/packages espeak-ng
+	$(BIN)/python server.py serve --port $(PORT)
 
-$(STAMP): pyproject.toml scripts/setup.sh
-	PYTHON=$(PYTHON) bash scripts/setup.sh $(VENV)
-	touch $(STAMP)
+setup: $(VENV)/.ready   ## make the environment in .venv
 
-test: setup           ## set up and run the tests
-	bash scripts/system-packages.sh test
-	$(VENV)/bin/python -m pytest
+$(VENV)/.ready: pyproject.toml .ci/environment
+	@bash .ci/environment "$(PYTHON)" $(VENV)
+	@touch $@
 
-lint: setup
-	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy models realtime server.py && $(VENV)/bin/lint-imports
+test: setup     ## set up and run the tests, the browser's included
+	@bash .ci/packages espeak-ng chromium
+	$(BIN)/python -m pytest
 
-clean:
-	rm -rf $(VENV) .cache
+lint: setup     ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy models realtime bench server.py
+	$(BIN)/lint-imports
+
+clean:          ## remove the environment and everything generated
+	rm -rf $(VENV) .cache out build *.egg-info
