@@ -63,7 +63,7 @@ class SessionConfig:
     """margin_ms: how long after its step a picture is due; absorbs the jitter of computing.
     resume_s: how long a session outlives its connection. ping_timeout_s: silence on an open data channel
     after which a client counts as gone. speech_queue_s: speech that may wait to be played.
-    microphone_queue_ms: microphone sound that may wait before silence is cut out of it.
+    microphone_queue_ms: microphone sound that may wait; beyond it the oldest is dropped.
     speech_lead_ms: how much of a new speech is gathered before it starts to play."""
 
     look_ahead_ms: int = DEFAULT_LOOK_AHEAD_MS
@@ -74,7 +74,7 @@ class SessionConfig:
     max_s: float = 6 * 3600.0
     max_viewers: int = 8
     speech_queue_s: float = 120.0
-    microphone_queue_ms: int = 120
+    microphone_queue_ms: int = 200
     speech_lead_ms: int = 80
     max_text_chars: int = 5000
 

@@ -1,0 +1,63 @@
+"""Where a session's sound comes together: every tick takes exactly one chunk out, whatever came in.
+
+Numpy only; `now` is an argument. Pushed speech goes before the microphone, whose sound meanwhile is let go; with
+neither there is silence. One decimator runs over the result, so the models hear one continuous sound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.dsp import Decimator, to_float
+from realtime.microphone import MicrophoneQueue
+from realtime.speech_queue import SpeechQueue, Utterance
+from realtime.timebase import AUDIO_CHUNK
+
+
+class Origin(Enum):
+    SILENCE = "silence"
+    MICROPHONE = "microphone"
+    SPEECH = "speech"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxChunk:
+    """40 ms of sound, for people and for the models.
+
+    sound: (1920,) int16, 48 kHz. speech: (640,) float32, 16 kHz, the same 40 ms.
+    received_at: when its last sample came in; None for sound that was not waited for.
+    ended: utterances whose last sample is in this chunk.
+    """
+
+    sound: NDArray[np.int16]
+    speech: NDArray[np.float32]
+    origin: Origin
+    received_at: float | None
+    ended: tuple[Utterance, ...]
+
+
+class Inbox:
+    """`microphone` and `speech` are pushed to; `take` is called once a tick."""
+
+    def __init__(self, microphone_bound_ms: int, speech_bound_s: float, speech_lead_ms: int) -> None:
+        self.microphone = MicrophoneQueue(microphone_bound_ms)
+        self.speech = SpeechQueue(speech_bound_s, speech_lead_ms)
+        self._decimator = Decimator()
+
+    def take(self) -> InboxChunk:
+        pushed, live = self.speech.take(), self.microphone.take()
+        sound, origin, received_at = np.zeros(AUDIO_CHUNK, np.int16), Origin.SILENCE, None
+        if pushed.samples is not None:
+            sound, origin = pushed.samples, Origin.SPEECH
+        elif live is not None:
+            (sound, received_at), origin = live, Origin.MICROPHONE
+        return InboxChunk(sound, self._decimator.step(to_float(sound)), origin, received_at, pushed.ended)
+
+    def clear(self) -> list[Utterance]:
+        """Drops all sound that waits; returns the utterances that were cancelled."""
+        self.microphone.clear()
+        return self.speech.clear()

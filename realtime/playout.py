@@ -1,0 +1,108 @@
+"""The timeline of one session: when each chunk is taken in, and when its sound and picture are due together.
+
+Pure: `now` is an argument. Chunk `index` is taken from the inbox at `epoch + 40 ms * index`, and is due the
+look-ahead and a fixed margin later. Sound never waits for a picture; a late picture shows at the next chunk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime.media import MediaChunk
+from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE, CHUNK_S
+
+STALL_S = 0.2
+"""Lateness beyond which the timeline is moved rather than caught up with."""
+
+FADE_SAMPLES = AUDIO_RATE // 200
+"""Sound that is cut off fades out over 5 ms, without a click."""
+
+Picture = NDArray[np.uint8]
+
+
+class Playout:
+    """State of one timeline.
+
+    late, released: chunks whose picture was not there in time, and all chunks. moved: times the timeline was moved.
+    """
+
+    def __init__(self, epoch: float, look_ahead_chunks: int, margin_s: float, first_picture: Picture | None) -> None:
+        self._epoch = epoch
+        self._delay_s = look_ahead_chunks * CHUNK_S + margin_s
+        self._sounds: deque[NDArray[np.int16]] = deque()
+        self._pictures: dict[int, Picture] = {}
+        self._shown = -1
+        self._first_picture = first_picture
+        self.next_take = 0
+        self.next_release = 0
+        self.late = 0
+        self.released = 0
+        self.moved = 0
+
+    @property
+    def delay_s(self) -> float:
+        """From the tick that takes a chunk in until it is due."""
+        return self._delay_s
+
+    def take_at(self, index: int) -> float:
+        """When chunk `index` is to be taken from the inbox."""
+        return self._epoch + index * CHUNK_S
+
+    def due(self, index: int) -> float:
+        """When chunk `index` is to be heard and seen."""
+        return self.take_at(index) + self._delay_s
+
+    def next_deadline(self) -> float:
+        """When something is to be done next: a chunk taken or one released."""
+        taken = self.take_at(self.next_take)
+        return min(taken, self.due(self.next_release)) if self._sounds else taken
+
+    def re_anchor(self, now: float) -> float:
+        """Moves the timeline if it is more than `STALL_S` behind. Returns the seconds it was moved."""
+        behind = now - self.next_deadline()
+        if behind <= STALL_S:
+            return 0.0
+        self._epoch += behind
+        self.moved += 1
+        return behind
+
+    def put_sound(self, audio: NDArray[np.int16]) -> int:
+        """The sound (1920,) of the next chunk; returns its index."""
+        self._sounds.append(audio)
+        self.next_take += 1
+        return self.next_take - 1
+
+    def put_picture(self, index: int, picture: Picture) -> None:
+        """The picture of chunk `index`; one that is older than what is shown already is dropped."""
+        if index > self._shown:
+            self._pictures[index] = picture
+
+    def release(self) -> MediaChunk:
+        """The chunk `next_release`, whose time has come. Its picture is None if none newer than the last is there."""
+        index = self.next_release
+        audio = self._sounds.popleft()
+        self.next_release += 1
+        self.released += 1
+        self.late += index not in self._pictures
+        candidates = [i for i in self._pictures if i <= index]
+        picture = None
+        if candidates:
+            self._shown = max(candidates)
+            picture = self._pictures[self._shown]
+            self._pictures = {i: p for i, p in self._pictures.items() if i > index}
+        elif index == 0:
+            picture = self._first_picture
+        return MediaChunk(index, audio, picture)
+
+    def hush(self) -> None:
+        """Silences the sound that is not out yet. Its pictures stay, they are what closes the mouth."""
+        silence = np.zeros(AUDIO_CHUNK, np.int16)
+        hushed = [silence] * len(self._sounds)
+        if hushed:
+            fading = silence.copy()
+            fading[:FADE_SAMPLES] = self._sounds[0][:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES)
+            hushed[0] = fading
+        self._sounds = deque(hushed)

@@ -1,0 +1,95 @@
+"""A viewer's bounded view of a session: chunks in from the tick, sound and picture out to two tracks.
+
+Touches the event loop, nothing else. A viewer that does not read loses the oldest chunks, never holds up others,
+and gets the newest picture with the first chunk that it does read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from realtime.media import MediaChunk, MediaEnded
+from realtime.playout import Picture
+
+BOUND_CHUNKS = 4
+
+
+class _Queue:
+    """One track's chunks. Before the first read only the newest is kept, so that nobody starts late."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[MediaChunk] = deque()
+        self._reader: asyncio.Future[None] | None = None
+        self._bound = 1
+        self._closed = False
+        self.dropped = 0
+
+    def put(self, chunk: MediaChunk) -> None:
+        self._chunks.append(chunk)
+        while len(self._chunks) > self._bound:
+            lost = self._chunks.popleft()
+            self.dropped += self._bound > 1
+            if lost.picture is not None and self._chunks[0].picture is None:
+                self._chunks[0] = replace(self._chunks[0], picture=lost.picture)
+        self._wake()
+
+    async def get(self) -> MediaChunk:
+        self._bound = BOUND_CHUNKS
+        while not self._chunks:
+            if self._closed:
+                raise MediaEnded
+            self._reader = asyncio.get_running_loop().create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        return self._chunks.popleft()
+
+    def close(self) -> None:
+        self._closed = True
+        self._chunks.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._reader and not self._reader.done():
+            self._reader.set_result(None)
+
+
+class Subscription:
+    """Implements `MediaSource`. `on_close` is called once, when the viewer gives it up."""
+
+    def __init__(self, size_px: tuple[int, int], picture: Picture | None, on_close: Callable[[Subscription], None]):
+        self.size_px = size_px
+        self._picture = picture
+        self._on_close = on_close
+        self._closed = False
+        self._audio, self._video = _Queue(), _Queue()
+
+    @property
+    def dropped(self) -> int:
+        """Chunks that this viewer was too slow for."""
+        return self._audio.dropped + self._video.dropped
+
+    def put(self, chunk: MediaChunk) -> None:
+        if self._picture is not None:
+            if chunk.picture is None:
+                chunk = replace(chunk, picture=self._picture)
+            self._picture = None
+        self._audio.put(chunk)
+        self._video.put(chunk)
+
+    async def next_audio(self) -> MediaChunk:
+        return await self._audio.get()
+
+    async def next_video(self) -> MediaChunk:
+        return await self._video.get()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._audio.close()
+            self._video.close()
+            self._on_close(self)
