@@ -1,0 +1,58 @@
+"""Every metric of the server, declared in one place. Prometheus text comes from `Metrics.text()`.
+
+Holds its own registry, so that two servers in one process (tests) do not share counts.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+STAGE_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.2, 0.3, 0.5, 1.0)
+
+
+class Metrics:
+    """One attribute a metric; its help text says what it counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+        def counter(name: str, words: str, *labels: str) -> Counter:
+            return Counter(f"mouthpiece_{name}", words, labels, registry=self.registry)
+
+        def gauge(name: str, words: str) -> Gauge:
+            return Gauge(f"mouthpiece_{name}", words, registry=self.registry)
+
+        self.sessions = gauge("sessions", "sessions on air")
+        self.capacity = gauge("capacity", "sessions that this server takes at once")
+        self.viewers = gauge("viewers", "connections that receive media")
+        self.sessions_started = counter("sessions_started_total", "sessions begun")
+        self.sessions_ended = counter("sessions_ended_total", "sessions ended, by reason", "reason")
+        self.refused = counter("refused_total", "requests answered with an error, by code", "code")
+        self.chunks = counter("chunks_total", "chunks of 40 ms released to viewers")
+        self.late_pictures = counter("late_pictures_total", "chunks whose picture was not ready when due")
+        self.skipped_pictures = counter("skipped_pictures_total", "pictures not drawn because the engine was behind")
+        self.dropped_chunks = counter(
+            "dropped_chunks_total", "chunks that the engine never saw, for being too far behind"
+        )
+        self.moved_timelines = counter("moved_timelines_total", "times a session's timeline was moved after a stall")
+        self.interrupts = counter("interrupts_total", "interruptions of speech")
+        self.microphone_trimmed_s = counter("microphone_trimmed_seconds_total", "silence cut out to win latency back")
+        self.microphone_dropped_s = counter("microphone_dropped_seconds_total", "sound lost to the microphone bound")
+        self.batch_rows = Histogram(
+            "mouthpiece_batch_rows", "sessions in one step", registry=self.registry, buckets=(1, 2, 4, 8, 16, 32, 64)
+        )
+        self.stage_s = Histogram(
+            "mouthpiece_stage_seconds",
+            "seconds a chunk spends in each stage; 'total' is from its last sample received to its release",
+            ["stage"],
+            registry=self.registry,
+            buckets=STAGE_BUCKETS_S,
+        )
+
+    def text(self) -> bytes:
+        """The Prometheus exposition format."""
+        return generate_latest(self.registry)
