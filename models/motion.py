@@ -1,0 +1,241 @@
+"""Speech to the mouth: what the encoder hears → 52 ARKit weights, one frame a chunk, with coarticulation.
+
+Pure but for its parameter file; state goes in and comes out. Every 10 ms of speech pulls jaw, lips and tongue towards
+its articulatory targets, as strongly as its dominance and as early and late as the channel's kernel reach (dominance
+functions: Löfqvist 1990; Cohen & Massaro 1993); a frame is the weighted mean of the pulls around it. Seals and
+lip-to-teeth contacts are events instead: narrow, and held over the frame they fall in, for at 25 frames a second a mean
+would lose them. Chunks after the one shown are known from the encoder's quicker heads: that is where anticipation
+comes from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models import voice, weights
+from models.blendshapes import FaceMotion
+from models.idle import IdleMotion
+from models.phonemes import SpeechFrames
+from models.rates import CHUNK_MS, LOOK_AHEADS_MS, MEL_FRAMES
+from models.rig import Gestures, weights_of
+from models.style import Style
+from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEME_INDEX
+from models.voice import VoiceFeatures, VoiceState
+
+PARAMETER_FILE = "motion.json"
+SMOOTH = ("jaw_open", "lip_open", "lip_round", "lip_spread", "flare")
+"""Channels that blend; the first four are encoder targets, flare is how surely the sound is a "sh" or "ch"."""
+
+DELAYS = tuple(ms // CHUNK_MS for ms in LOOK_AHEADS_MS)
+PAST_CHUNKS = 9
+HISTORY_CHUNKS = PAST_CHUNKS + 1 + max(DELAYS)
+FRAME_MS = CHUNK_MS / MEL_FRAMES
+
+EVENT_SIGMA_MS = 14.0
+EVENT_FROM, EVENT_FULL = 0.15, 0.50
+"""Evidence below the first is no seal at all, above the second a whole one."""
+
+GATE_SIGMA_MS = 30.0
+GATE_FROM, GATE_FULL = 0.15, 0.55
+GAIN_SIGMA_MS = 60.0
+GAIN_LEAST, GAIN_MOST = 0.65, 1.4
+
+NOISE_FIRST_DB = -60.0
+NOISE_RISE_DB = 0.1
+"""The noise floor climbs this much in 10 ms that the encoder takes for silence: 10 dB a second."""
+NOISE_MARGIN_DB = 5.0
+QUIET_DB = -62.0
+
+# Columns of a history row (one per 10 ms): dominance and dominance · target of each smooth channel, then these.
+_N = len(SMOOTH)
+_CLOSURE, _TEETH, _TONGUE, _SPEECH, _LOUD_ENOUGH, _LOUDER, _LEVEL, _PITCH = range(2 * _N, 2 * _N + 8)
+_COLUMNS = _PITCH + 1
+
+_ARTICULATION_OF = [ARTICULATION.index(name) for name in SMOOTH[:4]]
+_TIP_SEEN = {"TH": 1.0, "nn": 0.55, "DD": 0.45, "SS": 0.15}
+"""How much of the raised tongue tip shows, by viseme."""
+
+
+@dataclass(frozen=True, slots=True)
+class MotionParameters:
+    """What is learned. P phonemes, C = len(SMOOTH) channels.
+
+    dominance: (P, C) > 0. correction: (P, C), added to the encoder's targets. ahead_ms, carry_ms: (C,) how early and
+    late a sound is felt (standard deviations). shift_ms: (C,) when it is felt most, after its own time. loudness_slope:
+    opening gained, as a factor, per 10 dB above the speaker's usual level.
+    """
+
+    dominance: NDArray[np.float32]
+    correction: NDArray[np.float32]
+    ahead_ms: NDArray[np.float32]
+    carry_ms: NDArray[np.float32]
+    shift_ms: NDArray[np.float32]
+    loudness_slope: float
+
+    @staticmethod
+    def load() -> MotionParameters:
+        """The trained ones. Raises weights.WeightsError if the file is missing or damaged."""
+        return MotionParameters.from_json(json.loads(weights.path(PARAMETER_FILE).read_text()))
+
+    @staticmethod
+    def from_json(said: Mapping) -> MotionParameters:
+        rows = said["phonemes"]
+        return MotionParameters(
+            dominance=np.array([rows[p]["dominance"] for p in PHONEMES], np.float32),
+            correction=np.array([rows[p]["correction"] for p in PHONEMES], np.float32),
+            ahead_ms=np.array(said["ahead_ms"], np.float32),
+            carry_ms=np.array(said["carry_ms"], np.float32),
+            shift_ms=np.array(said["shift_ms"], np.float32),
+            loudness_slope=float(said["loudness_slope"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MotionState:
+    """chunks: how many came in. history: (HISTORY_CHUNKS · 4, columns), oldest first, the best word on each 10 ms so far.
+    noise_db: level of what is not speech."""
+
+    chunks: int
+    history: NDArray[np.float32]
+    noise_db: float
+    voice: VoiceState
+
+
+class MotionModel:
+    """Stateless; one serves every session."""
+
+    def __init__(self, parameters: MotionParameters | None = None) -> None:
+        self._parameters = p = parameters or MotionParameters.load()
+        count = HISTORY_CHUNKS * MEL_FRAMES
+        # Where each 10 ms lies from the middle of the chunk shown, when that chunk is the PAST_CHUNKS-th of the window.
+        at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
+        from_peak = at_ms[:, None] + p.shift_ms
+        sigma = np.where(from_peak > 0, p.ahead_ms, p.carry_ms)
+        self._kernel = np.exp(-0.5 * (from_peak / sigma) ** 2).astype(np.float32)
+        inside_ms = (np.arange(MEL_FRAMES) + 0.5) * FRAME_MS - CHUNK_MS / 2
+        self._event = _gauss(at_ms - inside_ms[:, None], EVENT_SIGMA_MS)
+        self._gate = _gauss(at_ms, GATE_SIGMA_MS)
+        self._gain = _gauss(at_ms, GAIN_SIGMA_MS)
+        silence = np.zeros(_COLUMNS, np.float32)
+        silence[:_N] = p.dominance[PHONEME_INDEX["sil"]]
+        silence[_LEVEL] = -100.0
+        self._silence = silence
+
+    def initial_state(self) -> MotionState:
+        """One session, after endless silence."""
+        history = np.tile(self._silence, (HISTORY_CHUNKS * MEL_FRAMES, 1))
+        return MotionState(0, history, NOISE_FIRST_DB, VoiceState())
+
+    def step(
+        self, speech: SpeechFrames, style: Style, look_ahead_chunks: int, state: MotionState
+    ) -> tuple[NDArray[np.float32], VoiceFeatures, MotionState]:
+        """One chunk `i` of one session (`speech` has one row).
+
+        Returns the (52,) weights and the voice of chunk `i - look_ahead_chunks` (meaningless while that is negative),
+        and the new state. Raises ValueError for a look-ahead that the encoder has no head for.
+        """
+        if look_ahead_chunks not in DELAYS:
+            raise ValueError(f"look-ahead must be one of {DELAYS} chunks, not {look_ahead_chunks}")
+        history = np.roll(state.history, -MEL_FRAMES, axis=0)
+        for row, delay in enumerate(DELAYS):
+            if delay <= min(look_ahead_chunks, state.chunks):
+                self._hear(history, speech, row, delay)
+        noise_db = self._measure(history, speech, state)
+
+        last = PAST_CHUNKS + 1 + look_ahead_chunks
+        window = history[(HISTORY_CHUNKS - last) * MEL_FRAMES :]
+        gestures, speaking = self._gestures(window)
+        shown = window[PAST_CHUNKS * MEL_FRAMES : (PAST_CHUNKS + 1) * MEL_FRAMES]
+        features, voice_state = voice.step(speaking, shown[:, _LEVEL], shown[:, _PITCH], state.voice)
+        return (
+            weights_of(gestures, style.mouth),
+            features,
+            MotionState(state.chunks + 1, history, noise_db, voice_state),
+        )
+
+    def _hear(self, history: NDArray[np.float32], speech: SpeechFrames, row: int, delay: int) -> None:
+        """Writes what head `row` says of the chunk `delay` ago over what quicker heads said before."""
+        viseme, phoneme, said = (
+            x.reshape(-1, MEL_FRAMES, x.shape[-1])[row] for x in (speech.viseme, speech.phoneme, speech.articulation)
+        )
+        end = len(history) - delay * MEL_FRAMES
+        to = history[end - MEL_FRAMES : end]
+        flare = viseme[:, VISEME_INDEX["CH"]]
+        target = np.column_stack([said[:, _ARTICULATION_OF], flare]) + phoneme @ self._parameters.correction
+        dominance = phoneme @ self._parameters.dominance
+        to[:, :_N] = dominance
+        to[:, _N : 2 * _N] = dominance * np.clip(target, 0, 1.2)
+        to[:, _CLOSURE] = 0.5 * (viseme[:, VISEME_INDEX["PP"]] + said[:, ARTICULATION.index("bilabial")])
+        to[:, _TEETH] = 0.5 * (viseme[:, VISEME_INDEX["FF"]] + said[:, ARTICULATION.index("labiodental")])
+        to[:, _TONGUE] = sum(share * viseme[:, VISEME_INDEX[name]] for name, share in _TIP_SEEN.items())
+        to[:, _SPEECH] = 1 - viseme[:, VISEME_INDEX["sil"]]
+
+    def _measure(self, history: NDArray[np.float32], speech: SpeechFrames, state: MotionState) -> float:
+        """Writes level and pitch of the chunk that came in; returns the noise floor after it."""
+        to = history[-MEL_FRAMES:]
+        to[:, _LEVEL], to[:, _PITCH] = speech.level_db.reshape(-1), speech.pitch_hz.reshape(-1)
+        noise_db = state.noise_db
+        for frame in to:
+            level, pause = float(frame[_LEVEL]), 1 - float(frame[_SPEECH])
+            noise_db += 0.3 * (level - noise_db) if level < noise_db else min(level - noise_db, NOISE_RISE_DB * pause)
+            frame[_LOUD_ENOUGH] = np.clip((level - max(noise_db + NOISE_MARGIN_DB, QUIET_DB)) / 6, 0, 1)
+            frame[_LOUDER] = np.clip((level - state.voice.level_db) / 10, -1.5, 1.5)
+        return noise_db
+
+    def _gestures(self, window: NDArray[np.float32]) -> tuple[Gestures, float]:
+        """The mouth at the chunk shown, and how surely that is speech."""
+        size = len(window)
+        kernel = self._kernel[:size]
+        pull = (kernel * window[:, :_N]).sum(0)
+        smooth = (kernel * window[:, _N : 2 * _N]).sum(0) / np.maximum(pull, 1e-9)
+
+        # A stop's silent closure is speech too: loudness counts if there is some within 60 ms.
+        loud = _running_max(window[:, _LOUD_ENOUGH], 6)
+        speech = window[:, _SPEECH] * loud
+        speaking = _ramp(_mean(self._gate[:size], speech), GATE_FROM, GATE_FULL)
+        gain = self._gain[:size] * speech
+        louder = float((gain * window[:, _LOUDER]).sum() / max(float(gain.sum()), 1e-6))
+        opening = speaking * float(np.clip(1 + self._parameters.loudness_slope * louder, GAIN_LEAST, GAIN_MOST))
+
+        event = self._event[:, :size] / self._event[:, :size].sum(1, keepdims=True)
+        closure, teeth, tongue = (event @ (window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])).max(0)
+        jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
+        return Gestures(
+            jaw=jaw * opening,
+            lip_open=lip_open * opening,
+            rounding=rounding * speaking,
+            spread=spread * speaking,
+            closure=_ramp(float(closure), EVENT_FROM, EVENT_FULL),
+            labiodental=_ramp(float(teeth), EVENT_FROM, EVENT_FULL),
+            flare=flare * speaking,
+            tongue=float(tongue) * speaking,
+        ), speaking
+
+
+def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion:
+    """One face of the speaking mouth and the idling rest."""
+    return FaceMotion(np.clip(speech_weights + idle.weights, 0.0, 1.0).astype(np.float32), idle.head)
+
+
+def _gauss(at_ms: NDArray[np.floating], sigma_ms: float) -> NDArray[np.float32]:
+    return np.exp(-0.5 * (at_ms / sigma_ms) ** 2).astype(np.float32)
+
+
+def _mean(kernel: NDArray[np.float32], values: NDArray[np.float32]) -> float:
+    return float((kernel * values).sum() / kernel.sum())
+
+
+def _ramp(value: float, start: float, full: float) -> float:
+    """0 below `start`, 1 above `full`, smooth between."""
+    x = min(1.0, max(0.0, (value - start) / (full - start)))
+    return x * x * (3 - 2 * x)
+
+
+def _running_max(values: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
+    padded = np.pad(values, reach)
+    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(1)

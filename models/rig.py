@@ -1,0 +1,75 @@
+"""Lips, jaw and tongue to the 52 ARKit weights.
+
+Pure values. `Gestures` is what a mouth does; `weights_of` is the one place that knows how strongly each ARKit shape
+must be set for that to look right on a warped photograph. Amplitudes were found by looking at rendered faces: far below
+1, because an ARKit shape at 1 is an extreme, and speech is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
+
+JAW_SPEECH = 0.30
+"""jawOpen of the widest vowel at the speaker's usual loudness (0.5 is a shout)."""
+
+JAW_MOST = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class Gestures:
+    """What the mouth does, each 0..1 (jaw and lip_open may go to 1.5 in loud speech).
+
+    jaw, lip_open, rounding, spread: as `visemes.ARTICULATION`. closure: lips sealed. labiodental: lower lip at the
+    upper teeth. flare: lips pushed forward and apart, as in "sh". tongue: tip seen between or behind the teeth.
+    """
+
+    jaw: float = 0.0
+    lip_open: float = 0.0
+    rounding: float = 0.0
+    spread: float = 0.0
+    closure: float = 0.0
+    labiodental: float = 0.0
+    flare: float = 0.0
+    tongue: float = 0.0
+
+
+def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
+    """(52,) weights of `g`. `strength` scales all but the closures, which are all or nothing."""
+    apart = 1 - g.closure
+    held = (1 - g.closure) * (1 - g.labiodental)  # what is left to lips that neither seal nor touch the teeth
+    narrow = g.rounding * float(np.clip(1.25 - 1.5 * g.lip_open, 0.25, 1.0))
+    wide = g.rounding * float(np.clip(1.6 * g.lip_open, 0.0, 1.0))
+    parted = max(0.0, g.lip_open - 0.8 * g.jaw)  # lips apart without the jaw: teeth show
+    out = np.zeros(len(ARKIT_NAMES), np.float32)
+
+    def put(name: str, value: float) -> None:
+        out[ARKIT_INDEX[name]] += value
+
+    def put_both(name: str, value: float) -> None:
+        put(name + "Left", value)
+        put(name + "Right", value)
+
+    put("jawOpen", min(JAW_MOST, strength * JAW_SPEECH * g.jaw))
+    put("mouthPucker", strength * (0.50 * narrow + 0.12 * wide) * (1 - 0.5 * g.labiodental))
+    put("mouthFunnel", strength * (0.40 * wide + 0.34 * g.flare) * held)
+    put("mouthRollLower", strength * 0.13 * narrow * held)
+    put_both("mouthSmile", strength * 0.20 * g.spread * (1 - 0.4 * g.closure))
+    put_both("mouthStretch", strength * 0.22 * g.spread * held)
+    put_both("mouthLowerDown", strength * (0.34 * parted + 0.10 * g.spread * g.lip_open) * held)
+    put_both("mouthUpperUp", strength * (0.22 * parted + 0.10 * min(1.0, g.lip_open)) * held)
+    put("tongueOut", strength * 0.3 * g.tongue * apart)
+
+    put("mouthClose", g.closure)
+    put_both("mouthPress", 0.22 * g.closure)
+    put("mouthRollLower", 0.10 * g.closure)
+    put("mouthRollUpper", 0.10 * g.closure)
+
+    put("mouthRollLower", 0.32 * g.labiodental * apart)
+    put_both("mouthUpperUp", 0.38 * g.labiodental * apart)
+    put("mouthShrugLower", 0.30 * g.labiodental * apart)
+    return np.clip(out, 0.0, 1.0)
