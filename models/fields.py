@@ -1,0 +1,186 @@
+"""From a fitted head to displacement fields: how each rest position of the photo moves with each ARKit weight.
+Pure arithmetic on arrays; touches nothing.
+The visible mesh is rasterised once on the node grid, its vertices' displacements interpolated and continued smoothly beyond it.
+
+A mouth tears a single field apart, so there are two: `base` (all but the upper lip) and `upper` (the upper lip), each
+continued across the lip line as if the other lip were not there. They agree outside the wedges around the lip line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blendshapes import ARKIT_NAMES
+from models.face_model import FaceModel
+from models.fit import FaceFit, lip_side
+from models.lips import LipLine, closing_amount
+from models.warp import Box, box_around, node_positions
+
+DRAWN_ELSEWHERE = ("eyeBlink", "eyeLook", "mouthClose", "tongueOut")
+"""Names (or beginnings) of shapes that lids, lips or the mouth interior show in their own way."""
+
+FALLOFF = 0.35
+"""Distance in eye distances at which the picture outside the head no longer follows an expression."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raster:
+    """What the camera sees at each node: triangle (h, w) int32, -1 for none; share (h, w, 3) of its corners."""
+
+    triangle: NDArray[np.int32]
+    share: NDArray[np.float32]
+
+
+def rasterise(
+    points: NDArray[np.float32], depth: NDArray[np.float32], triangles: NDArray[np.int32], box: Box, step: int
+) -> Raster:
+    """Nearest front-facing triangle at each node of `box`, drawn from far to near. `points` (V, 2) in pixels."""
+    corners = (points[triangles] - (step - 1) / 2) / step - np.array([box.left, box.top], np.float32)
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
+    low, high = corners.min(1), corners.max(1)
+    inside = (high >= 0).all(1) & (low < np.array(box.shape[::-1])).all(1)
+    drawn = np.flatnonzero((area < -1e-6) & inside)
+    drawn = drawn[np.argsort(depth[triangles[drawn]].mean(1), kind="stable")]
+    seen = np.full(box.shape, -1, np.int32)
+    for index, corner in zip(drawn.tolist(), np.round(corners[drawn] * 256).astype(np.int32), strict=True):
+        cv2.fillConvexPoly(seen, corner, index, cv2.LINE_8, 8)
+    rows, columns = np.indices(box.shape)
+    corner = corners[seen]
+    from_first = np.stack([columns, rows], -1) - corner[..., 0, :]
+    second = (from_first[..., 0] * b[seen][..., 1] - from_first[..., 1] * b[seen][..., 0]) / area[seen]
+    third = (a[seen][..., 0] * from_first[..., 1] - a[seen][..., 1] * from_first[..., 0]) / area[seen]
+    share = np.clip(np.stack([1 - second - third, second, third], -1), 0, None)
+    return Raster(seen, (share / share.sum(-1, keepdims=True)).astype(np.float32))
+
+
+def interpolate(values: NDArray[np.float32], triangles: NDArray[np.int32], raster: Raster) -> NDArray[np.float32]:
+    """(V, c) to (h, w, c); undefined where the raster shows nothing."""
+    corner = triangles[raster.triangle]
+    out = values[corner[..., 0]] * raster.share[..., :1]
+    out += values[corner[..., 1]] * raster.share[..., 1:2]
+    out += values[corner[..., 2]] * raster.share[..., 2:]
+    return out
+
+
+def continued(values: NDArray[np.float32], known: NDArray[np.bool_], blur_nodes: float) -> NDArray[np.float32]:
+    """(h, w, c) with unknown nodes taken from the nearest known one and blurred."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    where = np.zeros(label.max() + 1, np.int64)
+    where[label[known]] = np.flatnonzero(known)
+    filled = values.reshape(-1, values.shape[-1])[where[label]]
+    return np.where(known[..., None], filled, blurred(filled, blur_nodes))
+
+
+def outside(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Unseen nodes that are joined to the border: not the holes of eyes, nostrils and mouth."""
+    free = np.pad((~seen).astype(np.uint8), 1, constant_values=1)
+    _, label = cv2.connectedComponents(free, connectivity=4)
+    return (label == label[0, 0])[1:-1, 1:-1]
+
+
+def blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Gaussian blur of each channel."""
+    values = values.reshape(*values.shape[:2], -1)
+    parts = [
+        cv2.GaussianBlur(np.ascontiguousarray(values[..., i : i + 4]), (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        for i in range(0, values.shape[2], 4)
+    ]
+    return np.concatenate([p.reshape(*values.shape[:2], -1) for p in parts], 2)
+
+
+def displacements(model: FaceModel, fit: FaceFit) -> NDArray[np.float32]:
+    """(V, 52, 2) pixels that each vertex moves per unit of weight."""
+    camera = fit.pose.rotation[:2] * np.array([[fit.pose.scale_px], [-fit.pose.scale_px]], np.float32)
+    moved = model.expression @ camera.T
+    for index, name in enumerate(ARKIT_NAMES):
+        if name.startswith(DRAWN_ELSEWHERE):
+            moved[index] = 0
+    return np.ascontiguousarray(moved.transpose(1, 0, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """base: (W, h, w, 2) over base_box; upper: (W, h, w, 2) over upper_box; W = 52 weights, then the lip closings.
+
+    upper_alpha: (h, w) float32 over upper_box: where the upper-lip layer is drawn; its lower edge is drawn by `generator`.
+    """
+
+    base: NDArray[np.float32]
+    upper: NDArray[np.float32]
+    base_box: Box
+    upper_box: Box
+
+
+def skin_triangles(model: FaceModel) -> NDArray[np.int32]:
+    """The triangles of face, head and neck, without the inside of the lips."""
+    triangles = model.triangles[np.r_[model.part_triangles["face"], model.part_triangles["head_and_neck"]]]
+    inner = np.zeros(len(model.neutral), bool)
+    inner[model.lip_rings[:6]] = True
+    return triangles[~inner[triangles].any(1)]
+
+
+def build_layers(
+    model: FaceModel,
+    fit: FaceFit,
+    points: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    line: LipLine,
+    unit_px: float,
+    nodes: int,
+    step: int,
+) -> Layers:
+    """All fields of one face. `points`, `depth`: its vertices on the photo; `unit_px` is the eye distance."""
+    triangles = skin_triangles(model)
+
+    margin = (FALLOFF + 0.05) * unit_px
+    face_points = points[model.parts["face"]]
+    base_box = box_around(face_points.min(0) - margin, face_points.max(0) + margin, step, nodes)
+    raster = rasterise(points, depth, triangles, base_box, step)
+    seen = raster.triangle >= 0
+    head = ~outside(seen)
+    moved = displacements(model, fit)
+    values = interpolate(moved.reshape(len(points), -1), triangles, raster)
+    at = node_positions(base_box, step)
+    values = np.concatenate([values, _closings(line, at, unit_px)], 2)
+
+    side = lip_side(model)[triangles[raster.triangle]]
+    along, below = line.coordinates(at)
+    middle = (along > 0.04) & (along < 0.96)
+    upper_wedge = (below < 0) & (below > -line.wedge_px(along, upper=True))
+    lower_wedge = (below >= 0) & (below < line.wedge_px(along, upper=False))
+    known_base = seen & ~upper_wedge & ~((side == 1).any(-1) & middle)
+    known_upper = seen & ~lower_wedge & ~((side == -1).any(-1) & middle)
+
+    distance = cv2.distanceTransform((~head).astype(np.uint8), cv2.DIST_L2, 5) * step / unit_px
+    fade = np.clip(1 - distance / FALLOFF, 0, 1)
+    fade = (fade * fade * (3 - 2 * fade))[..., None]
+    wide_blur = 0.18 * unit_px / step
+
+    def finished(known: NDArray[np.bool_], box: Box) -> NDArray[np.float32]:
+        rows = slice(box.top - base_box.top, box.bottom - base_box.top)
+        columns = slice(box.left - base_box.left, box.right - base_box.left)
+        part, inside = values[rows, columns], head[rows, columns]
+        lips = continued(part, known[rows, columns], 0.03 * unit_px / step)
+        if not inside.all():
+            around = continued(lips, inside, wide_blur)
+            lips = np.where(inside[..., None], lips, around)
+        smooth = blurred(lips, 0.8) * fade[rows, columns]
+        return np.ascontiguousarray(smooth.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3))
+
+    span = line.points
+    height = line.upper_px + 0.1 * unit_px
+    upper_box = box_around(span.min(0) - height, span.max(0) + [height, 0.25 * unit_px], step, nodes)
+    return Layers(finished(known_base, base_box), finished(known_upper, upper_box), base_box, upper_box)
+
+
+def _closings(line: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
+    """(h, w, 2 * 2 * CLOSINGS): moving a stretch of the lower, then of the upper lip along the face's down by 1 px."""
+    amount = closing_amount(line, at, unit_px)
+    return (amount[..., None] * line.down.astype(np.float32)).reshape(*at.shape[:2], -1)

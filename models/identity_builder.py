@@ -1,0 +1,152 @@
+"""Everything a frame needs, prepared once from a framed photo and its landmarks.
+Pure arithmetic on arrays; touches nothing.
+Fit, lip line, displacement fields of both layers, lip contours, head depth and hold, textures.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blendshapes import ARKIT_INDEX
+from models.face_model import FaceModel
+from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
+from models.fit import FaceFit, eye_distance, fit_face
+from models.identity import Identity
+from models.lips import CLOSINGS, LipLine, closing_amount, lip_line, parted_textures, refined
+from models.warp import Box, node_positions, sample
+
+HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
+"""What the head turns about, in the head's own frame: the top of the spine, brought forward so that hair moves less."""
+
+HOLD_REACH = 1.3
+"""Distance from the head, in eye distances, over which the background stops following it."""
+
+INNER_STRIP = 0.022
+"""Height of the inner lip that comes to light in an open mouth, in eye distances."""
+
+
+JAW_OPEN = ARKIT_INDEX["jawOpen"]
+JAW_APERTURE = 0.38
+"""Mean gap between the lips in eye distances at jawOpen 1: 0.11 at 0.3, the widest vowel of ordinary speech."""
+
+INNER_COLUMNS = slice(6, 32)
+"""Columns of the lip line over which an aperture is averaged."""
+
+
+def step_px(size_px: int) -> int:
+    """Pixels between the nodes of the displacement grid: about 256 nodes across the picture, finer on small ones."""
+    if size_px < 384:
+        return 1
+    return 4 if size_px > 640 and size_px % 4 == 0 else 2
+
+
+def jaw_gain(gap: NDArray[np.floating]) -> float:
+    """Factor on jawOpen, from the gap (n,) in eye distances that it opens at 1: faces differ, speech should not."""
+    aperture = float(gap[INNER_COLUMNS].mean())
+    return float(np.clip(JAW_APERTURE / max(aperture, 1e-3), 0.8, 1.7))
+
+
+def projected(model: FaceModel, fit: FaceFit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vertices on the photo (V, 2) px, landmarks' residuals included, and their depth (V,) cm."""
+    points, depth = model.project(model.vertices(fit.identity, fit.expression), fit.pose)
+    return points + fit.snap_px, depth
+
+
+def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray[np.floating]) -> Identity:
+    """From a square picture (S, S, 3) uint8 BGR and landmarks (478, 2) px on it."""
+    size = picture.shape[0]
+    step, unit = step_px(size), eye_distance(points)
+    nodes = size // step
+    fit = fit_face(model, points)
+    on_photo, depth = projected(model, fit)
+    line, _ = lip_line(points)
+    line = refined(line, picture, 0.03 * unit)
+    layers = build_layers(model, fit, on_photo, depth, line, unit, nodes, step)
+    upper_contour, lower_contour = _contours(layers, line, step)
+    gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ line.down / unit)
+    for moves in (layers.base, layers.upper, upper_contour, lower_contour):
+        moves[JAW_OPEN] *= gain
+    base_texture, upper_texture = _textures(picture, line, unit)
+    depth_px, hold = _head(model, fit, on_photo, depth, line, unit, nodes, step)
+    centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
+    return Identity(
+        picture=picture,
+        base_texture=base_texture,
+        upper_texture=upper_texture,
+        base_fields=layers.base.astype(np.float16),
+        upper_fields=layers.upper.astype(np.float16),
+        base_box=np.array(layers.base_box.bounds, np.int32),
+        upper_box=np.array(layers.upper_box.bounds, np.int32),
+        step_px=step,
+        lip_line=line.points,
+        lip_down=line.down,
+        upper_contour=upper_contour,
+        lower_contour=lower_contour,
+        closing=_closing(line, unit),
+        depth_px=depth_px.astype(np.float16),
+        hold=hold.astype(np.float16),
+        centre_px=centre[0],
+        unit_px=unit,
+    )
+
+
+def _contours(layers: Layers, line: LipLine, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(W, n, 2) how the upper and the lower lip's edge move with each weight: their layers' fields, one at the corners."""
+    upper = np.stack([sample(field, layers.upper_box, step, line.points[None])[0] for field in layers.upper])
+    lower = np.stack([sample(field, layers.base_box, step, line.points[None])[0] for field in layers.base])
+    for corner in (0, -1):
+        upper[:, corner] = lower[:, corner] = (upper[:, corner] + lower[:, corner]) / 2
+    return upper, lower
+
+
+def _closing(line: LipLine, unit: float) -> NDArray[np.float32]:
+    """(2 * CLOSINGS, n): how much each stretch of a lip must move to move every column by 1 px (ridge least squares)."""
+    respond = closing_amount(line, line.points, unit)
+    respond = respond[:, :CLOSINGS] + respond[:, CLOSINGS:]
+    solve = np.linalg.solve(respond.T @ respond + 0.02 * np.eye(CLOSINGS), respond.T)
+    return np.concatenate([solve, solve]).astype(np.float32)
+
+
+def _textures(picture: NDArray[np.uint8], line: LipLine, unit: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Pictures of the base and of the upper-lip layer, the latter with its alpha, soft along the arch under the nose."""
+    base, upper = parted_textures(picture, line, INNER_STRIP * unit)
+    size = picture.shape[0]
+    along, below = line.coordinates(node_positions(Box(0, 0, size, size), 1))
+    wedge = line.wedge_px(along, upper=True)
+    alpha = _smooth((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
+    alpha = np.where((along > 0) & (along < 1), alpha, 0)
+    return base, np.dstack([upper, np.round(alpha * 255).astype(np.uint8)])
+
+
+def _head(
+    model: FaceModel,
+    fit: FaceFit,
+    on_photo: NDArray[np.float32],
+    depth: NDArray[np.float32],
+    line: LipLine,
+    unit: float,
+    nodes: int,
+    step: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Depth (N, N) px before the centre of rotation, and how much (0..1) each node follows the head."""
+    everything = Box(0, 0, nodes, nodes)
+    triangles = skin_triangles(model)
+    raster = rasterise(on_photo, depth, triangles, everything, step)
+    seen = raster.triangle >= 0
+    _, centre = model.project(HEAD_CENTRE_CM, fit.pose)
+    before = ((depth - centre) * fit.pose.scale_px).astype(np.float32)[:, None]
+    z = continued(interpolate(before, triangles, raster), seen, 0.3 * unit / step)
+    distance = cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, 5) * step / unit
+    chin = line.points.mean(0) + line.down * line.lower_px
+    under = ((node_positions(everything, step) - chin) @ line.down) / (HOLD_REACH * unit)
+    hold = _smooth(1 - distance / HOLD_REACH) * (1 - _smooth(under))
+    soft = blurred(np.stack([z[..., 0], hold], -1).astype(np.float32), 0.12 * unit / step)
+    return soft[..., 0], soft[..., 1]
+
+
+def _smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    """0 below 0, 1 above 1, a smooth step between."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)

@@ -1,0 +1,143 @@
+"""The line between the lips in a photo: where it runs, how the lips close along it, what shows when they part.
+Pure arithmetic on arrays; touches nothing.
+Everything near the mouth is said in lip coordinates: `along` 0..1 from corner to corner, `below` pixels under the line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fit import EYE_OUTER
+
+INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
+INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
+NOSE_BASE, CHIN = 2, 152
+"""Landmarks."""
+
+CLOSINGS = 8
+"""Stretches of each lip that can be moved on their own."""
+
+COLUMNS = 38
+
+
+@dataclass(frozen=True, slots=True)
+class LipLine:
+    """points: (38, 2) px from the subject's right corner (left in the picture) to the left one.
+
+    across, down: unit vectors (2,) of the face in the picture. upper_px, lower_px: height of the upper lip with the skin
+    up to the nose, and of the lower lip with the chin.
+    """
+
+    points: NDArray[np.float32]
+    across: NDArray[np.float32]
+    down: NDArray[np.float32]
+    upper_px: float
+    lower_px: float
+
+    @property
+    def width_px(self) -> float:
+        return float((self.points[-1] - self.points[0]) @ self.across)
+
+    def coordinates(self, at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """`along` and `below` of positions (..., 2). Beyond the corners the line goes on level."""
+        local = self.points - self.points[0]
+        x, y = local @ self.across, local @ self.down
+        order = np.maximum.accumulate(x + np.arange(len(x)) * 1e-4)
+        from_corner = at - self.points[0]
+        column = from_corner @ self.across
+        below = from_corner @ self.down - np.interp(column, order, y)
+        return (column / order[-1]).astype(np.float32), below.astype(np.float32)
+
+    def wedge_px(self, along: NDArray[np.float32], upper: bool) -> NDArray[np.float32]:
+        """Height of the area around the line in which the two lips' fields differ: an arch from corner to corner."""
+        arch = np.sqrt(np.clip(4 * along * (1 - along), 0, 1))
+        return (0.85 * self.upper_px if upper else 0.7 * self.lower_px) * arch
+
+
+def lip_line(points: NDArray[np.floating]) -> tuple[LipLine, NDArray[np.float32]]:
+    """The line midway between the inner edges of the lips, and the gap (38,) px between them, from 478 landmarks."""
+    points = np.asarray(points, np.float64)
+    across = points[EYE_OUTER[1]] - points[EYE_OUTER[0]]
+    across /= np.hypot(*across)
+    down = np.array([-across[1], across[0]])
+    edges = []
+    for landmarks in (INNER_UPPER, INNER_LOWER):
+        edge = points[list(landmarks)]
+        length = np.r_[0, np.cumsum(np.hypot(*np.diff(edge, axis=0).T))]
+        at = np.linspace(0, length[-1], COLUMNS)
+        edges.append(np.stack([np.interp(at, length, edge[:, i]) for i in (0, 1)], 1))
+    middle = (edges[0] + edges[1]) / 2
+    kernel = np.array([1, 2, 3, 2, 1]) / 9
+    padded = np.concatenate([2 * middle[:1] - middle[2:0:-1], middle, 2 * middle[-1:] - middle[-2:-4:-1]])
+    smooth = np.stack([np.convolve(padded[:, i], kernel, mode="valid") for i in (0, 1)], 1)
+    centre = smooth[COLUMNS // 2]
+    line = LipLine(
+        smooth.astype(np.float32),
+        across.astype(np.float32),
+        down.astype(np.float32),
+        float((centre - points[NOSE_BASE]) @ down),
+        float((points[CHIN] - centre) @ down),
+    )
+    return line, ((edges[1] - edges[0]) @ down).astype(np.float32)
+
+
+def closing_amount(line: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
+    """(..., 2 * CLOSINGS) how far a position moves when a stretch of the lower (first half) or upper lip moves by 1."""
+    along, below = line.coordinates(at)
+    centres = (np.arange(CLOSINGS) + 0.5) / CLOSINGS
+    bump = np.exp(-0.5 * ((along[..., None] - centres) * CLOSINGS / 0.75) ** 2)
+    bump *= np.clip(4 * along * (1 - along) * 4, 0, 1)[..., None]
+    reach = np.cos(np.clip(np.abs(below) / (0.22 * unit_px), 0, 1) * np.pi / 2) ** 2
+    low, high = (below >= 0) * reach, (below < 0) * reach
+    return np.concatenate([bump * low[..., None], bump * high[..., None]], -1).astype(np.float32)
+
+
+def refined(line: LipLine, picture: NDArray[np.uint8], reach_px: float) -> LipLine:
+    """The line moved to the dark valley between the lips, at most `reach_px` up or down (dynamic programming)."""
+    grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), reach_px / 4)
+    offsets = np.linspace(-reach_px, reach_px, 25)
+    at = line.points[:, None] + offsets[None, :, None] * line.down
+    value = cv2.remap(grey, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    value = (value - value.mean(1, keepdims=True)) / (value.std() + 1.0)
+    cost = value + 0.5 * (offsets / reach_px) ** 2
+    cost[[0, -1]] += 4 * (offsets / reach_px) ** 2
+    jump = 40.0 * ((offsets[:, None] - offsets[None]) / reach_px) ** 2
+    best, back = cost[0], []
+    for row in cost[1:]:
+        total = best[:, None] + jump
+        back.append(total.argmin(0))
+        best = total.min(0) + row
+    path = [int(best.argmin())]
+    for step in reversed(back):
+        path.append(int(step[path[-1]]))
+    moved = np.convolve(np.pad(offsets[path[::-1]], 2, mode="edge"), np.ones(5) / 5, mode="valid")
+    points = line.points + moved[:, None].astype(np.float32) * line.down
+    return LipLine(points.astype(np.float32), line.across, line.down, line.upper_px, line.lower_px)
+
+
+def parted_textures(
+    picture: NDArray[np.uint8], line: LipLine, strip_px: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The photo for the base layer and for the upper-lip layer, each with its lip mirrored across the line.
+
+    When lips part, a little of their inside comes to light: the lip's own texture, mirrored and darker.
+    """
+    rows, columns = np.indices(picture.shape[:2], dtype=np.float32)
+    at = np.stack([columns, rows], -1)
+    along, below = line.coordinates(at)
+    taper = np.clip(4 * along * (1 - along) * 3, 0, 1)
+
+    def mirrored(sign: float) -> NDArray[np.uint8]:
+        depth = np.clip(sign * below, 0, None)
+        inside = (depth > 0) & (depth < 3 * strip_px) & (taper > 0)
+        source = at - (sign * (depth + 1.0 + 0.5 * depth))[..., None] * line.down
+        texture = cv2.remap(picture, source.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
+        mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])
+        return np.where(inside[..., None], mixed, picture).astype(np.uint8)
+
+    return mirrored(-1.0), mirrored(1.0)

@@ -1,0 +1,96 @@
+"""Smooth displacement fields on a coarse grid of nodes, and their use: invert, enlarge, resample a picture.
+Pure arithmetic on arrays; touches nothing.
+A field says, at each rest position, how far it goes; drawing needs the reverse, found by fixed-point iteration.
+
+Nodes sit in the middle of square cells of `step` pixels, so that `cv2.resize` by `step` puts them right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Field = NDArray[np.float32]
+"""(rows, columns, 2) float32, x and y in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Nodes `left`..`right`, `top`..`bottom` (ends excluded) of the grid over a picture."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        return self.left, self.top, self.right, self.bottom
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def pixels(self, step: int) -> tuple[slice, slice]:
+        """The same area in pixels."""
+        return slice(self.top * step, self.bottom * step), slice(self.left * step, self.right * step)
+
+
+def box_around(low: NDArray[np.floating], high: NDArray[np.floating], step: int, nodes: int) -> Box:
+    """The nodes that cover pixels `low` (x, y) to `high`, inside a grid of `nodes` x `nodes`."""
+    left, top = np.clip(np.floor(np.asarray(low) / step), 0, nodes - 2).astype(int)
+    right, bottom = np.clip(np.ceil(np.asarray(high) / step), 2, nodes).astype(int)
+    return Box(int(left), int(top), int(max(right, left + 2)), int(max(bottom, top + 2)))
+
+
+def node_positions(box: Box, step: int) -> Field:
+    """Pixel coordinates of the nodes of `box`."""
+    x = np.arange(box.left, box.right, dtype=np.float32) * step + (step - 1) / 2
+    y = np.arange(box.top, box.bottom, dtype=np.float32) * step + (step - 1) / 2
+    return np.stack(np.meshgrid(x, y), -1)
+
+
+def sample(field: NDArray[np.float32], box: Box, step: int, at: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values of `field` (over `box`) at pixel positions `at` (..., 2); beyond the box its edge values hold."""
+    shape = at.shape[:-1]
+    where = (at.reshape(shape[0], -1, 2) - (step - 1) / 2) / step - np.array([box.left, box.top], np.float32)
+    found = cv2.remap(field, where.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.reshape(*shape, *field.shape[2:])
+
+
+def invert(field: Field, box: Box, step: int, at: Field, rounds: int) -> Field:
+    """Rest positions x with x + field(x) = `at`, by x <- at - field(x). Converges where the field folds nothing."""
+    x = at
+    for _ in range(rounds):
+        x = at - sample(field, box, step, x)
+    return x
+
+
+def enlarge(field: Field, step: int) -> Field:
+    """Node values to pixel values."""
+    rows, columns = field.shape[:2]
+    return cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
+
+
+def doubled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Picture (h, w, c) at twice the resolution: [::2, ::2] is the picture itself, between are six-tap half pixels.
+
+    Linear resampling of it keeps the sharpness of a cubic one of the picture, at a third of the time.
+    """
+    taps = np.array([3, -25, 150, 150, -25, 3], np.float32)[None] / 256
+    across = cv2.filter2D(picture, -1, taps, anchor=(2, 0), borderType=cv2.BORDER_REPLICATE)
+    wide = np.stack([picture, across], 2).reshape(picture.shape[0], -1, picture.shape[2])
+    down = cv2.filter2D(wide, -1, taps.T, anchor=(0, 2), borderType=cv2.BORDER_REPLICATE)
+    return np.stack([wide, down], 1).reshape(-1, *wide.shape[1:])
+
+
+def resample(picture_2x: NDArray[np.uint8], at: Field) -> NDArray[np.uint8]:
+    """`picture` at pixel positions `at` (h, w, 2), from its `doubled` form."""
+    return cv2.remap(picture_2x, at * 2, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
