@@ -8,6 +8,7 @@ Source: Li et al., "Learning Formation of Physically-Based Face Attributes" (CVP
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,12 @@ class FaceModel:
     @staticmethod
     def load() -> FaceModel:
         """Reads the model (about 0.1 s). Raises weights.WeightsError if the file is missing or damaged."""
-        with np.load(weights.path(WEIGHTS_NAME), allow_pickle=False) as file:
+        return FaceModel.read(weights.path(WEIGHTS_NAME))
+
+    @staticmethod
+    def read(path: Path) -> FaceModel:
+        """The same from any place."""
+        with np.load(path, allow_pickle=False) as file:
             arrays: dict[str, Any] = dict(file)
         names = [str(name) for name in arrays["part_names"]]
         return FaceModel(
