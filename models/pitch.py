@@ -1,0 +1,51 @@
+"""Voicing and pitch of streaming sound, by autocorrelation.
+
+Pure arithmetic on arrays. Each 10 ms frame is judged on the 40 ms that end with it, so nothing waits for later sound.
+Method: Boersma, "Accurate short-term analysis of the fundamental frequency", IFA Proceedings 17 (1993): the
+autocorrelation of the windowed sound, divided by that of the window, peaks at the period.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.rates import MEL_HOP, SPEECH_RATE
+
+LOWEST_HZ, HIGHEST_HZ = 70, 450
+HISTORY = SPEECH_RATE // 25 - MEL_HOP
+"""Samples before a chunk that its first frame is judged on: 480."""
+
+_RATE = SPEECH_RATE // 2
+_WINDOW = _RATE // 25
+_LAGS = np.arange(_RATE // HIGHEST_HZ, _RATE // LOWEST_HZ + 1)
+_FFT = 512
+_HANN = np.hanning(_WINDOW).astype(np.float32)
+_OCTAVE_COST = 0.02
+_QUIET_DB, _LOUD_DB = -65.0, -50.0
+
+Array = NDArray[np.float32]
+
+
+def voicing_and_pitch(sound: Array, level_db: Array) -> tuple[Array, Array]:
+    """sound (B, 480 + n) with its history, level_db (B, n / 160) -> voicing 0..1 and pitch in Hz (0 if unvoiced), alike."""
+    windows = np.lib.stride_tricks.sliding_window_view(sound, 2 * _WINDOW, axis=1)[:, ::MEL_HOP]
+    halved = 0.5 * (windows[..., ::2] + windows[..., 1::2])
+    halved = (halved - halved.mean(axis=2, keepdims=True)) * _HANN
+    correlation = _autocorrelation(halved)
+    scale = np.maximum(correlation[..., :1], 1e-9)
+    normal = correlation[..., : _LAGS[-1] + 2] / scale / _OF_WINDOW[: _LAGS[-1] + 2]
+    score = normal[..., _LAGS] - _OCTAVE_COST * np.log2(_LAGS * LOWEST_HZ / _RATE)
+    best = _LAGS[np.argmax(score, axis=2)]
+    before, at, after = (np.take_along_axis(normal, best[..., None] + i, 2)[..., 0] for i in (-1, 0, 1))
+    bend = np.minimum(before - 2 * at + after, -1e-6)
+    period = best + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+    voicing = np.clip((at - 0.35) / 0.4, 0, 1) * np.clip((level_db - _QUIET_DB) / (_LOUD_DB - _QUIET_DB), 0, 1)
+    return voicing.astype(np.float32), np.where(voicing > 0.3, _RATE / period, 0).astype(np.float32)
+
+
+def _autocorrelation(windowed: Array) -> Array:
+    return np.fft.irfft(np.abs(np.fft.rfft(windowed, _FFT)) ** 2, _FFT)[..., : _LAGS[-1] + 2].astype(np.float32)
+
+
+_OF_WINDOW = _autocorrelation(_HANN) / np.sum(_HANN**2)
