@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import butter, sosfiltfilt
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Phone = tuple[str, float, float]
 
 EYE_CORNERS = (33, 263)

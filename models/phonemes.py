@@ -44,6 +44,11 @@ class SpeechFrames:
     voicing: NDArray[np.float32]
     pitch_hz: NDArray[np.float32]
 
+    def split(self) -> list[SpeechFrames]:
+        """The same of every row by itself, with batch 1."""
+        arrays = [getattr(self, field.name) for field in fields(self)]
+        return [SpeechFrames(*(array[row : row + 1] for array in arrays)) for row in range(len(self.viseme))]
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderState:
@@ -104,7 +109,7 @@ def speech_track(
     """What is said in a whole sound, heard chunk by chunk as live. samples: (N,) at 16 kHz.
 
     Answers time_s (T,) centres of 10 ms frames counted from the first sample (the delay is taken out), viseme (T, 15),
-    phoneme (T, P), and their names; T covers all of the sound. Raises ValueError for a look-ahead that there is none of,
+    phoneme (T, P), and their names; T covers all of the sound. Raises ValueError for an unknown look-ahead
     or for no sound.
     """
     if samples.ndim != 1 or not len(samples):

@@ -1,0 +1,121 @@
+"""The whole avatar: 40 ms of speech in, one frame of the face out.
+
+Pure composition: mel → phonemes → motion ⊕ idle → picture. Every session's state goes in and comes out, so a
+batch is any set of sessions and `render` (no clock) equals the live path (a clock) bit for bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blendshapes import FaceMotion
+from models.generator import FrameGenerator
+from models.idle import IdleModel, IdleState
+from models.motion import MotionModel, MotionState, combine
+from models.phonemes import EncoderState, PhonemeEncoder, SpeechFrames
+from models.rates import DEFAULT_LOOK_AHEAD_MS, look_ahead_chunks
+from models.style import Style
+
+
+@dataclass(frozen=True, slots=True)
+class StepInput:
+    """What one session brings to a step.
+
+    chunk: (640,) float32, 16 kHz, -1..1.
+    generator: draws the face; None computes the motion alone (no picture).
+    """
+
+    chunk: NDArray[np.float32]
+    generator: FrameGenerator | None
+    style: Style
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarFrame:
+    """One frame: the face that belongs to the sound of chunk `index`.
+
+    picture: (H, W, 3) uint8 BGR, or None if none was asked for.
+    stage_ms: wall-clock milliseconds of this step by stage; "encoder" is shared by the batch.
+    """
+
+    index: int
+    motion: FaceMotion
+    picture: NDArray[np.uint8] | None
+    stage_ms: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarState:
+    """All that one session remembers between chunks."""
+
+    index: int
+    look_ahead_chunks: int
+    encoder: EncoderState
+    motion: MotionState
+    idle: IdleState
+
+
+class Avatar:
+    """The networks of the chain, loaded once and shared by every session."""
+
+    def __init__(self, device: str = "cpu", threads: int = 1) -> None:
+        self._encoder = PhonemeEncoder(device, threads)
+        self._motion = MotionModel()
+        self._idle = IdleModel()
+
+    def initial_state(self, seed: int, look_ahead_ms: int = DEFAULT_LOOK_AHEAD_MS) -> AvatarState:
+        """State of a new session. `seed` decides its blinks and glances. Raises ValueError for a
+        look-ahead outside `rates.LOOK_AHEADS_MS`."""
+        return AvatarState(
+            index=0,
+            look_ahead_chunks=look_ahead_chunks(look_ahead_ms),
+            encoder=self._encoder.initial_state(1),
+            motion=self._motion.initial_state(),
+            idle=self._idle.initial_state(seed),
+        )
+
+    def step(
+        self, inputs: Sequence[StepInput], states: Sequence[AvatarState]
+    ) -> tuple[list[AvatarFrame | None], list[AvatarState]]:
+        """One chunk of each session.
+
+        Returns a frame for chunk `index - look-ahead` of each session, None while there is none yet,
+        and the new states, in the order of `inputs`.
+        """
+        started = time.perf_counter()
+        speech, encoder = self._encoder.step(
+            np.stack([row.chunk for row in inputs]), EncoderState.stack([state.encoder for state in states])
+        )
+        encoder_ms = _ms_since(started)
+        results = [
+            self._step_one(row, replace(state, encoder=after), frames, encoder_ms)
+            for row, state, after, frames in zip(inputs, states, encoder.split(), speech.split(), strict=True)
+        ]
+        return [frame for frame, _ in results], [state for _, state in results]
+
+    def _step_one(
+        self, row: StepInput, state: AvatarState, speech: SpeechFrames, encoder_ms: float
+    ) -> tuple[AvatarFrame | None, AvatarState]:
+        index = state.index - state.look_ahead_chunks
+        started = time.perf_counter()
+        weights, voice, motion_state = self._motion.step(speech, row.style, state.look_ahead_chunks, state.motion)
+        idle_state = state.idle
+        frame = None
+        if index >= 0:
+            idle, idle_state = self._idle.step(index, voice, row.style, state.idle)
+            motion = combine(weights, idle)
+            stage_ms = {"encoder": encoder_ms, "motion": _ms_since(started)}
+            started = time.perf_counter()
+            picture = row.generator.render(motion) if row.generator else None
+            stage_ms["picture"] = _ms_since(started)
+            frame = AvatarFrame(index, motion, picture, stage_ms)
+        return frame, replace(state, index=state.index + 1, motion=motion_state, idle=idle_state)
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

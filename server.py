@@ -1,0 +1,315 @@
+"""Mouthpiece: one photo, a live voice, a talking face.
+
+The command line. It builds objects, wires them and runs them; everything else lives in `models` and `realtime`.
+Heavy modules are imported by the command that needs them, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from models.rates import DEFAULT_LOOK_AHEAD_MS, FPS, LOOK_AHEADS_MS
+from realtime.errors import BadPhoto, MouthpieceError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from models.identity import Identity
+    from realtime.config import Config
+
+EPILOGUE = """examples:
+  mouthpiece serve                                         the demo page on http://localhost:8080
+  mouthpiece render --photo me.jpg --audio talk.mp3 --out talk.mp4
+  mouthpiece render --avatar iris --text "Good morning." --out hello.mp4
+  mouthpiece enroll --photo me.jpg --name me               then use --avatar me anywhere
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="mouthpiece",
+        description="One photo, a live voice, a talking face, in real time.",
+        epilog=EPILOGUE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser("serve", help="serve the page and the WebRTC sessions")
+    serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, help="port to listen on (default 8080)")
+    _device(serve)
+    _settings(serve)
+
+    render = commands.add_parser("render", help="photo + sound (or text) to a film")
+    _face(render)
+    _sound(render, text=True)
+    render.add_argument("--out", required=True, type=Path, help="the film to write, MP4")
+    render.add_argument("--size", type=int, default=512, help="width and height of the picture, pixels (default 512)")
+    render.add_argument("--report", type=Path, help="write frames, seconds, speed and per-stage times here, as JSON")
+    render.add_argument("--seed", type=int, default=0, help="another seed gives other blinks and glances")
+    _look_ahead(render)
+    _device(render)
+    _settings(render)
+
+    enroll = commands.add_parser("enroll", help="store a photo as an avatar, for --avatar and the page")
+    enroll.add_argument("--photo", required=True, type=Path, help="portrait, any picture format")
+    enroll.add_argument("--name", required=True, help="name to store it under: letters, digits, - and _")
+    _settings(enroll)
+
+    visemes = commands.add_parser("visemes", help="what the streaming encoder hears, as NumPy arrays")
+    _sound(visemes)
+    visemes.add_argument("--out", required=True, type=Path, help="the .npz file to write")
+    _look_ahead(visemes)
+    _device(visemes)
+
+    motion = commands.add_parser("motion", help="the face's motion as 52 ARKit weights, 25 rows a second")
+    _sound(motion)
+    motion.add_argument("--out", required=True, type=Path, help="the CSV file to write")
+    motion.add_argument("--seed", type=int, default=0, help="another seed gives other blinks and glances")
+    _look_ahead(motion)
+    _device(motion)
+
+    landmarks = commands.add_parser("landmarks", help="faces in a picture and their 478 points")
+    landmarks.add_argument("--photo", required=True, type=Path, help="picture, any format")
+    landmarks.add_argument("--out", required=True, type=Path, help="the JSON file to write")
+    _device(landmarks)
+    return top
+
+
+def _device(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
+
+
+def _settings(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML (see docs/configuration.md)")
+
+
+def _look_ahead(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--look-ahead-ms",
+        type=int,
+        choices=LOOK_AHEADS_MS,
+        default=DEFAULT_LOOK_AHEAD_MS,
+        help=f"how far the encoder may listen ahead (default {DEFAULT_LOOK_AHEAD_MS})",
+    )
+
+
+def _face(command: argparse.ArgumentParser) -> None:
+    face = command.add_mutually_exclusive_group(required=True)
+    face.add_argument("--photo", type=Path, help="portrait, any picture format")
+    face.add_argument("--avatar", metavar="NAME", help="a stored avatar")
+
+
+def _sound(command: argparse.ArgumentParser, text: bool = False) -> None:
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--audio", type=Path, help="recording: wav, mp3, m4a, ogg, flac or a video file")
+    if text:
+        source.add_argument("--text", help="say this instead of a recording")
+        command.add_argument("--voice", help="voice for --text (default: the configured one)")
+
+
+def serve(options: argparse.Namespace) -> None:
+    from realtime.service import run
+
+    run(_config(options, {"server.host": options.host, "server.port": options.port}))
+
+
+def render(options: argparse.Namespace) -> None:
+    from models.avatar import Avatar
+    from models.generator import FrameGenerator
+    from realtime import render as film
+    from realtime import sound
+    from realtime.errors import BadRequest
+
+    if not 128 <= options.size <= 1024 or options.size % 2:
+        raise BadRequest(f"--size must be an even number from 128 to 1024, not {options.size}")
+    config = _config(options)
+    if options.text is not None:
+        pieces, seconds = _spoken(options, config), None
+    else:
+        seconds = sound.duration_s(options.audio)
+        pieces = sound.blocks(options.audio)
+    started = time.perf_counter()
+    identity = _identity(options, config)
+    generator = FrameGenerator(identity)
+    enrolment_s = time.perf_counter() - started
+
+    progress = _Progress(seconds)
+    report = film.render(
+        Avatar(config.engine.device),
+        generator,
+        sound.chunks(pieces),
+        options.out,
+        look_ahead_ms=options.look_ahead_ms,
+        seed=options.seed,
+        enrolment_seconds=enrolment_s,
+        on_frame=progress,
+    )
+    progress.done()
+    if options.report:
+        options.report.write_text(json.dumps(report.as_dict(), indent=2) + "\n")
+    print(
+        f"{options.out}: {report.seconds:.1f} s, {report.frames} frames, {1 / report.real_time_factor:.1f}x real time"
+    )
+
+
+def enroll(options: argparse.Namespace) -> None:
+    from realtime.identities import AvatarStore
+
+    store = AvatarStore(_config(options))
+    avatar = store.add(_bytes(options.photo), options.name)
+    for note in avatar.quality:
+        print(f"{note.severity}: {note.message}")
+    print(f"stored as '{avatar.name}'; use it with --avatar {avatar.name}")
+
+
+def visemes(options: argparse.Namespace) -> None:
+    import numpy as np
+
+    from models.phonemes import PhonemeEncoder, speech_track
+
+    encoder = PhonemeEncoder(options.device)
+    track: dict[str, Any] = speech_track(_speech(options.audio), options.look_ahead_ms, encoder)
+    with options.out.open("wb") as file:
+        np.savez(file, **track)
+    print(options.out)
+
+
+def motion(options: argparse.Namespace) -> None:
+    from models.avatar import Avatar
+    from models.motion import csv_header, csv_row
+    from realtime import sound
+    from realtime.render import motion_frames
+
+    chunks = sound.chunks(sound.blocks(options.audio))
+    with options.out.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(csv_header())
+        for _, frame in motion_frames(
+            Avatar(options.device), chunks, generator=None, look_ahead_ms=options.look_ahead_ms, seed=options.seed
+        ):
+            writer.writerow(csv_row(frame.index, frame.motion))
+    print(options.out)
+
+
+def landmarks(options: argparse.Namespace) -> None:
+    from models.landmarks import LandmarkModel
+    from realtime import config
+    from realtime.photos import decode_photo
+
+    photo = decode_photo(_bytes(options.photo), config.load().avatars.max_pixels)
+    faces = [
+        {
+            "box": [round(float(v), 2) for v in face.box],
+            "score": round(float(face.score), 4),
+            "indices": list(range(len(face.points))),
+            "points": [[round(float(x), 2), round(float(y), 2)] for x, y in face.points],
+        }
+        for face in LandmarkModel(options.device).find(photo)
+    ]
+    height, width = photo.shape[:2]
+    options.out.write_text(json.dumps({"width": width, "height": height, "faces": faces}) + "\n")
+    print(f"{options.out}: {len(faces)} face{'' if len(faces) == 1 else 's'}")
+
+
+def _config(options: argparse.Namespace, overrides: dict[str, object] | None = None) -> Config:
+    from realtime import config
+
+    device = getattr(options, "device", None)
+    return config.load(options.config, {"engine.device": device} | (overrides or {}))
+
+
+def _identity(options: argparse.Namespace, config: Config) -> Identity:
+    """The face of `--photo` or `--avatar` at `--size`: from the cache where it was enrolled before."""
+    from realtime.identities import AvatarStore
+
+    store = AvatarStore(config)
+    photo = options.photo or store.find(options.avatar).photo
+    return store.enroll(_bytes(photo), options.size)
+
+
+def _bytes(photo: Path) -> bytes:
+    try:
+        return photo.read_bytes()
+    except OSError as error:
+        raise BadPhoto(f"cannot read the photo {photo}: {error.strerror}; check the path") from error
+
+
+def _spoken(options: argparse.Namespace, config: Config) -> Iterator[NDArray[np.float32]]:
+    """The blocks of `--text`, synthesized."""
+    from realtime.tts import synthesizer
+
+    async def gather() -> list[NDArray[np.float32]]:
+        return [block async for block in synthesizer(config.tts).synthesize(options.text, options.voice)]
+
+    return iter(asyncio.run(gather()))
+
+
+def _speech(audio: Path) -> NDArray[np.float32]:
+    """All of a recording as the encoder hears it, 16 kHz."""
+    import numpy as np
+
+    from realtime import sound
+    from realtime.dsp import Decimator
+
+    decimator = Decimator()
+    return np.concatenate([decimator.step(chunk) for chunk in sound.chunks(sound.blocks(audio))])
+
+
+class _Progress:
+    """A progress bar on standard error, where that is a terminal."""
+
+    WIDTH = 40
+
+    def __init__(self, seconds: float | None) -> None:
+        self._total = int(seconds * FPS) if seconds else None
+        self._started = time.perf_counter()
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, frames: int) -> None:
+        if not self._shown or frames % 5:
+            return
+        speed = frames / FPS / max(time.perf_counter() - self._started, 1e-6)
+        bar = ""
+        if self._total:
+            full = min(frames * self.WIDTH // self._total, self.WIDTH)
+            bar = "[" + "#" * full + "." * (self.WIDTH - full) + "] "
+        print(f"\r{bar}{frames / FPS:6.1f} s  {speed:4.1f}x real time", end="", file=sys.stderr)
+
+    def done(self) -> None:
+        if self._shown:
+            print(file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command. A user's mistake is one sentence on standard error and exit status 2."""
+    options = parser().parse_args(arguments)
+    command = {
+        "serve": serve,
+        "render": render,
+        "enroll": enroll,
+        "visemes": visemes,
+        "motion": motion,
+        "landmarks": landmarks,
+    }[options.command]
+    try:
+        command(options)
+    except KeyboardInterrupt:
+        return 130
+    except (MouthpieceError, ValueError, OSError, RuntimeError) as error:
+        print(f"mouthpiece: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
