@@ -18,7 +18,7 @@ from models.face_model import FaceModel
 from models.fit import eye_distance, fit_face
 from models.identity import Identity
 from models.identity_builder import build_identity
-from models.lips import lip_line
+from models.lips import gap_px, lip_lines
 from models.quality import QualityNote, assess
 
 LEAST_FACE_PX = 64
@@ -94,8 +94,8 @@ def enroll(photo_bgr: NDArray[np.uint8], landmarks: FaceFinder, size_px: int = 5
         )
     model = face_model()
     fit = fit_face(model, points)
-    _, gap = lip_line(points)
-    quality = assess(photo_bgr, points, fit.pose, float(gap.max()), len(faces))
+    gap = float(gap_px(*lip_lines(points)).max())
+    quality = assess(photo_bgr, points, fit.pose, gap, len(faces))
     frame = framing(points, photo_bgr.shape[:2])
     picture = framed(photo_bgr, frame, size_px)
     inside = (points + 0.5 - [frame.left, frame.top]) * (size_px / frame.side) - 0.5

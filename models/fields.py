@@ -131,7 +131,7 @@ def build_layers(
     fit: FaceFit,
     points: NDArray[np.float32],
     depth: NDArray[np.float32],
-    line: LipLine,
+    lips: tuple[LipLine, LipLine],
     unit_px: float,
     nodes: int,
     step: int,
@@ -148,13 +148,15 @@ def build_layers(
     moved = displacements(model, fit)
     values = interpolate(moved.reshape(len(points), -1), triangles, raster)
     at = node_positions(base_box, step)
-    values = np.concatenate([values, _closings(line, at, unit_px)], 2)
+    values = np.concatenate([values, _closings(*lips, at, unit_px)], 2)
 
     side = lip_side(model)[triangles[raster.triangle]]
-    along, below = line.coordinates(at)
+    upper, lower = lips
+    along, under_lower = lower.coordinates(at)
+    _, under_upper = upper.coordinates(at)
     middle = (along > 0.04) & (along < 0.96)
-    upper_wedge = (below < 0) & (below > -line.wedge_px(along, upper=True))
-    lower_wedge = (below >= 0) & (below < line.wedge_px(along, upper=False))
+    upper_wedge = (under_lower < 0) & (under_upper > -upper.wedge_px(along, upper=True))
+    lower_wedge = (under_upper >= 0) & (under_lower < lower.wedge_px(along, upper=False))
     known_base = seen & ~upper_wedge & ~((side == 1).any(-1) & middle)
     known_upper = seen & ~lower_wedge & ~((side == -1).any(-1) & middle)
 
@@ -174,13 +176,13 @@ def build_layers(
         smooth = blurred(lips, 0.8) * fade[rows, columns]
         return np.ascontiguousarray(smooth.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3))
 
-    span = line.points
-    height = line.upper_px + 0.1 * unit_px
-    upper_box = box_around(span.min(0) - height, span.max(0) + [height, 0.25 * unit_px], step, nodes)
+    height = upper.upper_px + 0.1 * unit_px
+    low, high = upper.points.min(0) - height, lower.points.max(0) + [height, 0.25 * unit_px]
+    upper_box = box_around(low, high, step, nodes)
     return Layers(finished(known_base, base_box), finished(known_upper, upper_box), base_box, upper_box)
 
 
-def _closings(line: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
+def _closings(upper: LipLine, lower: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
     """(h, w, 2 * 2 * CLOSINGS): moving a stretch of the lower, then of the upper lip along the face's down by 1 px."""
-    amount = closing_amount(line, at, unit_px)
-    return (amount[..., None] * line.down.astype(np.float32)).reshape(*at.shape[:2], -1)
+    amount = closing_amount(upper, lower, at, unit_px)
+    return (amount[..., None] * upper.down).reshape(*at.shape[:2], -1)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blendshapes import ARKIT_INDEX, FaceMotion
+from models.blendshapes import ARKIT_INDEX, HEAD_NAMES, FaceMotion
 from models.compositor import over, polygon_alpha
 from models.identity import Identity
 from models.warp import Box, doubled, enlarge, invert, node_positions, resample, sample
@@ -18,7 +18,7 @@ MOUTH_CLOSE = ARKIT_INDEX["mouthClose"]
 LOWER_SHARE = 0.65
 """How much of a closing the lower lip does; the rest is the upper lip's."""
 
-ROUNDS = 4
+ROUNDS, MANY_ROUNDS = 4, 40
 INNER_LIP = 0.022
 """Most of a lip's inside that shows when the mouth opens, in eye distances."""
 
@@ -50,10 +50,32 @@ class FrameGenerator:
         """(S, S, 3) uint8 BGR. At rest it is `identity.picture`, bit for bit."""
         if not motion.weights.any() and not motion.head.any():
             return self.identity.picture.copy()
+        return self._drawn(motion, ROUNDS)
+
+    def drawn_closed(self, weights: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """(S, S, 3) like `render`, for changes so large that they need more rounds: a wide open mouth shut."""
+        return self._drawn(FaceMotion(weights, np.zeros(len(HEAD_NAMES), np.float32)), MANY_ROUNDS)
+
+    def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
         weights = self._with_closings(motion.weights)
         before_head = self._before_head(motion.head)
-        base = self._base_layer(weights, before_head)
-        return self._with_mouth(base, weights, motion, before_head)
+        base = self._base_layer(weights, before_head, rounds)
+        return self._with_mouth(base, weights, motion, before_head, rounds)
+
+    def _edges(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        own = self.identity
+        upper = own.upper_line + np.tensordot(weights, own.upper_contour, 1)
+        return upper, own.lower_line + np.tensordot(weights, own.lower_contour, 1)
+
+    def follow(self, weights: NDArray[np.float32], points: NDArray[np.float32], upper: bool) -> NDArray[np.float32]:
+        """Where `weights` (52,) take points (n, 2) px of the photo that lie on the upper lip, or elsewhere."""
+        box, fields = (self._upper_box, self._upper_fields) if upper else (self._base_box, self._base_fields)
+        field = (self._with_closings(weights) @ fields).reshape(*box.shape, 2)
+        return points + sample(field, box, self._step, points[None])[0]
+
+    def lips(self, weights: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Inner edges (n, 2) px of the upper and of the lower lip at `weights` (52,), before the head turns."""
+        return self._edges(self._with_closings(weights))
 
     def _with_closings(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """(W,) the 52 weights and the closings that leave the gap which `mouthClose` asks for."""
@@ -70,7 +92,7 @@ class FrameGenerator:
         """(n,) pixels between the lips along the line."""
         own = self.identity
         apart = own.lower_contour[:count] - own.upper_contour[:count]
-        return np.tensordot(weights, apart @ own.lip_down, 1)
+        return (own.lower_line - own.upper_line) @ own.lip_down + np.tensordot(weights, apart @ own.lip_down, 1)
 
     def _head_shift(self, at: NDArray[np.float32], head: NDArray[np.float32]) -> NDArray[np.float32]:
         """How far the head's turn moves picture positions `at` (..., 2)."""
@@ -95,19 +117,18 @@ class FrameGenerator:
                 at = self._nodes - self._head_shift(at, head)
         return at
 
-    def _rest_of(self, fields, box: Box, weights, at):
+    def _rest_of(self, fields, box: Box, weights, at, rounds):
         field = (weights @ fields).reshape(*box.shape, 2)
-        return field, invert(field, box, self._step, at, ROUNDS)
+        return field, invert(field, box, self._step, at, rounds)
 
-    def _base_layer(self, weights, before_head):
-        _, rest = self._rest_of(self._base_fields, self._base_box, weights, before_head)
+    def _base_layer(self, weights, before_head, rounds):
+        _, rest = self._rest_of(self._base_fields, self._base_box, weights, before_head, rounds)
         at = enlarge(rest - self._nodes, self._step) + self._pixels
         return cv2.cvtColor(resample(self._base_2x, at), cv2.COLOR_BGRA2BGR)
 
-    def _with_mouth(self, frame, weights, motion, before_head):
+    def _with_mouth(self, frame, weights, motion, before_head, rounds):
         own = self.identity
-        upper = own.lip_line + np.tensordot(weights, own.upper_contour, 1)
-        lower = own.lip_line + np.tensordot(weights, own.lower_contour, 1)
+        upper, lower = self._edges(weights)
         gap = np.maximum((lower - upper) @ own.lip_down, 0)
         inner = np.minimum(0.25 * gap, INNER_LIP * own.unit_px)[:, None] * own.lip_down
         upper, lower = upper + inner, lower - inner
@@ -116,7 +137,7 @@ class FrameGenerator:
         down = own.lip_down
         # Upper-lip layer, its nodes around the place where the mouth is now.
         box = self._upper_box
-        _, rest = self._rest_of(self._upper_fields, box, weights, np.ascontiguousarray(before_head[box.slices]))
+        _, rest = self._rest_of(self._upper_fields, box, weights, np.ascontiguousarray(before_head[box.slices]), rounds)
         area = box.pixels(self._step)
         at = enlarge(rest - self._nodes[box.slices], self._step) + self._pixels[area]
         lip = resample(self._upper_2x, at)

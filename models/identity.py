@@ -31,7 +31,8 @@ class Identity:
     layers are drawn from; the fourth channel is where the upper-lip layer is drawn.
     base_fields: (W, h, w, 2) float16 pixels per unit of weight over base_box; upper_fields likewise over upper_box;
     boxes are (left, top, right, bottom) in nodes. W: 52 weights, then the closings of lower and upper lip.
-    lip_line: (n, 2) px. lip_down: (2,). upper_contour, lower_contour: (W, n, 2) px per unit of weight.
+    upper_line, lower_line: (n, 2) px, the lips' inner edges, one line if they are shut. lip_down: (2,) of the face.
+    upper_contour, lower_contour: (W, n, 2) px per unit of weight.
     closing: (2 * CLOSINGS, n), closings for a gap of 1 px less in each column.
     depth_px: (N, N) float16 towards the viewer, from the centre of rotation; hold: (N, N) float16 0..1, how much the
     picture follows the head. centre_px: (2,). unit_px: the eye distance.
@@ -45,7 +46,8 @@ class Identity:
     base_box: NDArray[np.int32]
     upper_box: NDArray[np.int32]
     step_px: int
-    lip_line: NDArray[np.float32]
+    upper_line: NDArray[np.float32]
+    lower_line: NDArray[np.float32]
     lip_down: NDArray[np.float32]
     upper_contour: NDArray[np.float32]
     lower_contour: NDArray[np.float32]

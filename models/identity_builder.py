@@ -9,12 +9,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blendshapes import ARKIT_INDEX
+from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
 from models.fit import FaceFit, eye_distance, fit_face
 from models.identity import Identity
-from models.lips import CLOSINGS, LipLine, closing_amount, lip_line, parted_textures, refined
+from models.generator import FrameGenerator
+from models.lips import (
+    CLOSINGS,
+    INNER_LOWER,
+    INNER_UPPER,
+    LipLine,
+    closing_amount,
+    gap_px,
+    lip_lines,
+    midway,
+    refined,
+    with_inner_lip,
+)
 from models.warp import Box, node_positions, sample
 
 HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
@@ -30,6 +42,19 @@ INNER_STRIP = 0.022
 JAW_OPEN = ARKIT_INDEX["jawOpen"]
 JAW_APERTURE = 0.38
 """Mean gap between the lips in eye distances at jawOpen 1: 0.11 at 0.3, the widest vowel of ordinary speech."""
+
+OPEN_MOUTH = 0.02
+"""Gap between the lips, in eye distances, from which a photo's mouth is shut at enrolment."""
+
+SMILE_UNDONE, MOUTH_UNDONE = 0.5, 0.8
+"""Share of the photo's own expression that is taken back with it; its folds stay, so a smile should not vanish."""
+
+LINE_SEARCH = 0.03
+"""How far the line between closed lips may lie from its landmarks, in eye distances."""
+
+UPPER_LIP = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306,
+             62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292]  # fmt: skip
+"""Landmarks that move with the upper lip."""
 
 INNER_COLUMNS = slice(6, 32)
 """Columns of the lip line over which an aperture is averaged."""
@@ -55,21 +80,53 @@ def projected(model: FaceModel, fit: FaceFit) -> tuple[NDArray[np.float32], NDAr
 
 
 def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray[np.floating]) -> Identity:
-    """From a square picture (S, S, 3) uint8 BGR and landmarks (478, 2) px on it."""
-    size = picture.shape[0]
-    step, unit = step_px(size), eye_distance(points)
-    nodes = size // step
+    """From a square picture (S, S, 3) uint8 BGR and landmarks (478, 2) px on it.
+
+    Parted lips are shut first, once and for all; then the shut face is prepared as if it were the photo.
+    """
+    unit = eye_distance(points)
+    lips = lip_lines(points)
+    if float(gap_px(*lips).max()) > OPEN_MOUTH * unit:
+        picture, points = _shut(model, picture, points, lips)
+        lips = lip_lines(points)
+    line = refined(midway(*lips), picture, LINE_SEARCH * unit)
+    return _prepared(model, fit_face(model, points), picture, (line, line), unit)
+
+
+def _shut(
+    model: FaceModel, picture: NDArray[np.uint8], points: NDArray[np.floating], lips: tuple[LipLine, LipLine]
+) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
+    """The picture and its landmarks with the lips shut: most of the mouth's expression undone, then the gap closed."""
     fit = fit_face(model, points)
+    open_face = FrameGenerator(_prepared(model, fit, picture, lips, eye_distance(points)))
+    weights = np.zeros(len(ARKIT_NAMES), np.float32)
+    for index, name in enumerate(ARKIT_NAMES):
+        if name.startswith(("mouth", "jaw")):
+            weights[index] = -fit.expression[index] * (SMILE_UNDONE if "Smile" in name else MOUTH_UNDONE)
+    weights[ARKIT_INDEX["mouthClose"]] = 1
+    points = points.astype(np.float32)
+    moved = open_face.follow(weights, points, upper=False)
+    moved[UPPER_LIP] = open_face.follow(weights, points[UPPER_LIP], upper=True)
+    for edge, at in zip((INNER_UPPER, INNER_LOWER), open_face.lips(weights), strict=True):
+        moved[list(edge)] = at[np.round(np.linspace(0, len(at) - 1, len(edge))).astype(int)]
+    return open_face.drawn_closed(weights), moved
+
+
+def _prepared(
+    model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
+) -> Identity:
+    """All arrays of a fitted face whose lips' inner edges are `lips` (upper, lower)."""
+    size = picture.shape[0]
+    step = step_px(size)
+    nodes = size // step
     on_photo, depth = projected(model, fit)
-    line, _ = lip_line(points)
-    line = refined(line, picture, 0.03 * unit)
-    layers = build_layers(model, fit, on_photo, depth, line, unit, nodes, step)
-    upper_contour, lower_contour = _contours(layers, line, step)
-    gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ line.down / unit)
+    layers = build_layers(model, fit, on_photo, depth, lips, unit, nodes, step)
+    upper_contour, lower_contour = _contours(layers, lips, step)
+    gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
-    base_texture, upper_texture = _textures(picture, line, unit)
-    depth_px, hold = _head(model, fit, on_photo, depth, line, unit, nodes, step)
+    base_texture, upper_texture = _textures(picture, lips, unit)
+    depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, nodes, step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
     return Identity(
         picture=picture,
@@ -80,11 +137,12 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
         base_box=np.array(layers.base_box.bounds, np.int32),
         upper_box=np.array(layers.upper_box.bounds, np.int32),
         step_px=step,
-        lip_line=line.points,
-        lip_down=line.down,
+        upper_line=lips[0].points,
+        lower_line=lips[1].points,
+        lip_down=lips[0].down,
         upper_contour=upper_contour,
         lower_contour=lower_contour,
-        closing=_closing(line, unit),
+        closing=_closing(lips, unit),
         depth_px=depth_px.astype(np.float16),
         hold=hold.astype(np.float16),
         centre_px=centre[0],
@@ -92,32 +150,37 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
     )
 
 
-def _contours(layers: Layers, line: LipLine, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _contours(
+    layers: Layers, lips: tuple[LipLine, LipLine], step: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(W, n, 2) how the upper and the lower lip's edge move with each weight: their layers' fields, one at the corners."""
-    upper = np.stack([sample(field, layers.upper_box, step, line.points[None])[0] for field in layers.upper])
-    lower = np.stack([sample(field, layers.base_box, step, line.points[None])[0] for field in layers.base])
+    upper = np.stack([sample(field, layers.upper_box, step, lips[0].points[None])[0] for field in layers.upper])
+    lower = np.stack([sample(field, layers.base_box, step, lips[1].points[None])[0] for field in layers.base])
     for corner in (0, -1):
         upper[:, corner] = lower[:, corner] = (upper[:, corner] + lower[:, corner]) / 2
     return upper, lower
 
 
-def _closing(line: LipLine, unit: float) -> NDArray[np.float32]:
-    """(2 * CLOSINGS, n): how much each stretch of a lip must move to move every column by 1 px (ridge least squares)."""
-    respond = closing_amount(line, line.points, unit)
-    respond = respond[:, :CLOSINGS] + respond[:, CLOSINGS:]
+def _closing(lips: tuple[LipLine, LipLine], unit: float) -> NDArray[np.float32]:
+    """(2 * CLOSINGS, n): how far each stretch of a lip moves for every column to move by 1 px (ridge least squares)."""
+    respond = closing_amount(*lips, lips[1].points, unit)[:, :CLOSINGS]
     solve = np.linalg.solve(respond.T @ respond + 0.02 * np.eye(CLOSINGS), respond.T)
     return np.concatenate([solve, solve]).astype(np.float32)
 
 
-def _textures(picture: NDArray[np.uint8], line: LipLine, unit: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pictures of the base and of the upper-lip layer, the latter with its alpha, soft along the arch under the nose."""
-    base, upper = parted_textures(picture, line, INNER_STRIP * unit)
+def _textures(
+    picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """What the base and the upper-lip layer are drawn from; the latter's alpha is soft along the arch under the nose."""
+    upper, lower = lips
     size = picture.shape[0]
-    along, below = line.coordinates(node_positions(Box(0, 0, size, size), 1))
-    wedge = line.wedge_px(along, upper=True)
+    along, below = upper.coordinates(node_positions(Box(0, 0, size, size), 1))
+    wedge = upper.wedge_px(along, upper=True)
     alpha = _smooth((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
     alpha = np.where((along > 0) & (along < 1), alpha, 0)
-    return base, np.dstack([upper, np.round(alpha * 255).astype(np.uint8)])
+    base = with_inner_lip(picture, lower, INNER_STRIP * unit, upper=False)
+    lip = with_inner_lip(picture, upper, INNER_STRIP * unit, upper=True)
+    return base, np.dstack([lip, np.round(alpha * 255).astype(np.uint8)])
 
 
 def _head(

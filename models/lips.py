@@ -5,7 +5,7 @@ Everything near the mouth is said in lip coordinates: `along` 0..1 from corner t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,6 +22,9 @@ CLOSINGS = 8
 """Stretches of each lip that can be moved on their own."""
 
 COLUMNS = 38
+
+CLOSING_REACH = 0.24
+"""Distance from the lip, in eye distances, up to which skin follows a closing (2.2 cm)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +61,50 @@ class LipLine:
         return (0.85 * self.upper_px if upper else 0.7 * self.lower_px) * arch
 
 
-def lip_line(points: NDArray[np.floating]) -> tuple[LipLine, NDArray[np.float32]]:
-    """The line midway between the inner edges of the lips, and the gap (38,) px between them, from 478 landmarks."""
+def lip_lines(points: NDArray[np.floating]) -> tuple[LipLine, LipLine]:
+    """The inner edges of the upper and of the lower lip, from 478 landmarks. They meet in the corners."""
     points = np.asarray(points, np.float64)
     across = points[EYE_OUTER[1]] - points[EYE_OUTER[0]]
     across /= np.hypot(*across)
     down = np.array([-across[1], across[0]])
-    edges = []
-    for landmarks in (INNER_UPPER, INNER_LOWER):
-        edge = points[list(landmarks)]
-        length = np.r_[0, np.cumsum(np.hypot(*np.diff(edge, axis=0).T))]
-        at = np.linspace(0, length[-1], COLUMNS)
-        edges.append(np.stack([np.interp(at, length, edge[:, i]) for i in (0, 1)], 1))
-    middle = (edges[0] + edges[1]) / 2
+    upper, lower = (_even(points[list(edge)]) for edge in (INNER_UPPER, INNER_LOWER))
+    centre = (upper + lower)[COLUMNS // 2] / 2
+    above, below = float((centre - points[NOSE_BASE]) @ down), float((points[CHIN] - centre) @ down)
+    directions = across.astype(np.float32), down.astype(np.float32)
+    return LipLine(upper, *directions, above, below), LipLine(lower, *directions, above, below)
+
+
+def midway(upper: LipLine, lower: LipLine) -> LipLine:
+    """Where closed lips meet."""
+    return replace(upper, points=(upper.points + lower.points) / 2)
+
+
+def gap_px(upper: LipLine, lower: LipLine) -> NDArray[np.float32]:
+    """(38,) pixels between the lips."""
+    return (lower.points - upper.points) @ upper.down
+
+
+def _even(edge: NDArray[np.float64]) -> NDArray[np.float32]:
+    """(38, 2) evenly along a polyline, its bends rounded."""
+    length = np.r_[0, np.cumsum(np.hypot(*np.diff(edge, axis=0).T))]
+    at = np.linspace(0, length[-1], COLUMNS)
+    even = np.stack([np.interp(at, length, edge[:, i]) for i in (0, 1)], 1)
+    padded = np.concatenate([2 * even[:1] - even[2:0:-1], even, 2 * even[-1:] - even[-2:-4:-1]])
     kernel = np.array([1, 2, 3, 2, 1]) / 9
-    padded = np.concatenate([2 * middle[:1] - middle[2:0:-1], middle, 2 * middle[-1:] - middle[-2:-4:-1]])
-    smooth = np.stack([np.convolve(padded[:, i], kernel, mode="valid") for i in (0, 1)], 1)
-    centre = smooth[COLUMNS // 2]
-    line = LipLine(
-        smooth.astype(np.float32),
-        across.astype(np.float32),
-        down.astype(np.float32),
-        float((centre - points[NOSE_BASE]) @ down),
-        float((points[CHIN] - centre) @ down),
-    )
-    return line, ((edges[1] - edges[0]) @ down).astype(np.float32)
+    return np.stack([np.convolve(padded[:, i], kernel, mode="valid") for i in (0, 1)], 1).astype(np.float32)
 
 
-def closing_amount(line: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
+def closing_amount(upper: LipLine, lower: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:
     """(..., 2 * CLOSINGS) how far a position moves when a stretch of the lower (first half) or upper lip moves by 1."""
-    along, below = line.coordinates(at)
+    along, under_lower = lower.coordinates(at)
+    _, under_upper = upper.coordinates(at)
     centres = (np.arange(CLOSINGS) + 0.5) / CLOSINGS
     bump = np.exp(-0.5 * ((along[..., None] - centres) * CLOSINGS / 0.75) ** 2)
     bump *= np.clip(4 * along * (1 - along) * 4, 0, 1)[..., None]
-    reach = np.cos(np.clip(np.abs(below) / (0.22 * unit_px), 0, 1) * np.pi / 2) ** 2
-    low, high = (below >= 0) * reach, (below < 0) * reach
+    is_lower = under_lower + under_upper >= 0
+    away = np.where(is_lower, under_lower, -under_upper) / (CLOSING_REACH * unit_px)
+    reach = np.cos(np.clip(away, 0, 1) * np.pi / 2) ** 2
+    low, high = is_lower * reach, ~is_lower * reach
     return np.concatenate([bump * low[..., None], bump * high[..., None]], -1).astype(np.float32)
 
 
@@ -116,13 +128,11 @@ def refined(line: LipLine, picture: NDArray[np.uint8], reach_px: float) -> LipLi
         path.append(int(step[path[-1]]))
     moved = np.convolve(np.pad(offsets[path[::-1]], 2, mode="edge"), np.ones(5) / 5, mode="valid")
     points = line.points + moved[:, None].astype(np.float32) * line.down
-    return LipLine(points.astype(np.float32), line.across, line.down, line.upper_px, line.lower_px)
+    return replace(line, points=points.astype(np.float32))
 
 
-def parted_textures(
-    picture: NDArray[np.uint8], line: LipLine, strip_px: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The photo for the base layer and for the upper-lip layer, each with its lip mirrored across the line.
+def with_inner_lip(picture: NDArray[np.uint8], line: LipLine, strip_px: float, upper: bool) -> NDArray[np.uint8]:
+    """The photo with what lies beyond the edge of one lip replaced by that lip's inside.
 
     When lips part, a little of their inside comes to light: the lip's own texture, mirrored and darker.
     """
@@ -130,14 +140,13 @@ def parted_textures(
     at = np.stack([columns, rows], -1)
     along, below = line.coordinates(at)
     taper = np.clip(4 * along * (1 - along) * 3, 0, 1)
-
-    def mirrored(sign: float) -> NDArray[np.uint8]:
-        depth = np.clip(sign * below, 0, None)
-        inside = (depth > 0) & (depth < 3 * strip_px) & (taper > 0)
-        source = at - (sign * (depth + 1.0 + 0.5 * depth))[..., None] * line.down
-        texture = cv2.remap(picture, source.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
-        mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])
-        return np.where(inside[..., None], mixed, picture).astype(np.uint8)
-
-    return mirrored(-1.0), mirrored(1.0)
+    sign = 1.0 if upper else -1.0
+    depth = np.clip(sign * below, 0, None)
+    # Beyond the part of the other lip that covers it, the photo must stay as it is.
+    covered = 0.45 * line.wedge_px(along, upper=not upper)
+    inside = (depth > 0) & (depth < np.minimum(2 * strip_px, covered)) & (taper > 0)
+    source = at - (sign * (1.5 * depth + 1.0))[..., None] * line.down
+    texture = cv2.remap(picture, source.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
+    mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])
+    return np.where(inside[..., None], mixed, picture).astype(np.uint8)
