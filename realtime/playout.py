@@ -7,6 +7,7 @@ look-ahead and a fixed margin later. Sound never waits for a picture; a late pic
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,13 @@ FADE_SAMPLES = AUDIO_RATE // 200
 """Sound that is cut off fades out over 5 ms, without a click."""
 
 Picture = NDArray[np.uint8]
+
+
+class Action(Enum):
+    """TAKE a chunk from the inbox; RELEASE one to the viewers."""
+
+    TAKE = "take"
+    RELEASE = "release"
 
 
 class Playout:
@@ -55,14 +63,16 @@ class Playout:
         """When chunk `index` is to be heard and seen."""
         return self.take_at(index) + self._delay_s
 
-    def next_deadline(self) -> float:
-        """When something is to be done next: a chunk taken or one released."""
+    def next_action(self) -> tuple[float, Action]:
+        """What is to be done next, and when."""
         taken = self.take_at(self.next_take)
-        return min(taken, self.due(self.next_release)) if self._sounds else taken
+        if self._sounds and self.due(self.next_release) <= taken:
+            return self.due(self.next_release), Action.RELEASE
+        return taken, Action.TAKE
 
     def re_anchor(self, now: float) -> float:
         """Moves the timeline if it is more than `STALL_S` behind. Returns the seconds it was moved."""
-        behind = now - self.next_deadline()
+        behind = now - self.next_action()[0]
         if behind <= STALL_S:
             return 0.0
         self._epoch += behind

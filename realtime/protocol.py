@@ -6,10 +6,9 @@ Pure. Whatever is wrong raises BadMessage or TooLarge with a sentence that says 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from models.rates import LOOK_AHEADS_MS
 from models.style import Style, StyleError
@@ -171,13 +170,13 @@ def _pcm_hello(message: Mapping[str, Any]) -> PcmHello:
     return PcmHello(kind, rate, channels)
 
 
-def _whole(value: object) -> bool:
+def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number(message: Mapping[str, Any], name: str) -> float:
     value = message.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e18 < value < 1e18:
         raise BadMessage(f"'{name}' must be a number, not {_shown(value)}")
     return value
 

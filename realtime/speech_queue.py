@@ -7,6 +7,7 @@ so that the pusher slows down.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,9 +26,10 @@ YIELD_TICKS = 10
 
 @dataclass(slots=True, eq=False)
 class Utterance:
-    """One thing to say. label: what `spoken` reports. open_ended: fed live (PCM), so it may pause for long."""
+    """One thing to say. open_ended: fed live (PCM), so it may pause for long.
+    on_end: for the queue's owner to call once, with whether it was played to its end."""
 
-    label: str = ""
+    on_end: Callable[[bool], None] | None = None
     open_ended: bool = False
     blocks: deque[NDArray[np.int16]] = field(default_factory=deque)
     samples: int = 0
@@ -66,9 +68,9 @@ class SpeechQueue:
     def room_s(self) -> float:
         return (self._bound - self._samples) / AUDIO_RATE
 
-    def begin(self, label: str = "", open_ended: bool = False) -> Utterance:
+    def begin(self, on_end: Callable[[bool], None] | None = None, open_ended: bool = False) -> Utterance:
         """Queues an utterance that is yet to be filled."""
-        utterance = Utterance(label, open_ended)
+        utterance = Utterance(on_end, open_ended)
         self._utterances.append(utterance)
         return utterance
 

@@ -1,0 +1,116 @@
+"""One viewer's connection as its session sees it: what the client says comes in here, events go out.
+
+Implements `PeerEvents`. A speaker's connection brings the microphone and keeps the session alive; a viewer's only
+watches. A client that had pinged and falls silent is let go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from realtime import protocol
+from realtime.errors import BadMessage, MouthpieceError
+from realtime.subscription import Subscription
+
+if TYPE_CHECKING:
+    from realtime.session import Session
+
+log = logging.getLogger(__name__)
+
+MAX_CALLS = 4
+"""Messages of one client that may be worked on at once."""
+
+
+class Carrier(Protocol):
+    """What a connection needs of `webrtc.Peer`."""
+
+    def send(self, message: dict[str, Any]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Connection:
+    """`carrier` is set as soon as there is one; events before that are dropped."""
+
+    def __init__(self, session: Session, source: Subscription, is_speaker: bool) -> None:
+        self.source = source
+        self.is_speaker = is_speaker
+        self.carrier: Carrier | None = None
+        self.closed = False
+        self.is_connected = False
+        self._session = session
+        self._pinged_at: float | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def on_microphone(self, samples: NDArray[np.int16], at_samples: int) -> None:
+        if self.is_speaker and not self.closed:
+            self._session.push_microphone(samples, at_samples)
+
+    def on_connected(self) -> None:
+        self.is_connected = True
+        self._session.metrics.viewers.inc()
+        self.send(self._session.hello())
+
+    def on_closed(self, reason: str) -> None:
+        if not self.closed:
+            self.closed = True
+            self._session.metrics.viewers.dec(self.is_connected)
+            self.is_connected = False
+            log.info("session %s: a connection is gone (%s)", self._session.id, reason)
+            for call in self._calls:
+                call.cancel()
+            self.source.close()
+            self._session.remove_connection(self)
+
+    def on_message(self, message: dict[str, Any]) -> None:
+        try:
+            request = protocol.client_message(message, self._session.config.max_text_chars)
+        except MouthpieceError as error:
+            self.send_error(error)
+            return
+        if isinstance(request, protocol.Ping):
+            self._pinged_at = self._session.now()
+            self.send({"type": "pong", "t": request.t})
+        elif not self.is_speaker:
+            self.send_error(BadMessage("a viewer only watches; open a session of your own to speak"))
+        elif len(self._calls) >= MAX_CALLS:
+            self.send_error(BadMessage("too many requests at once; wait for the answers"))
+        else:
+            call = asyncio.create_task(self._carry_out(request), name="message")
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+    def send(self, message: dict[str, Any]) -> None:
+        if self.carrier and not self.closed:
+            self.carrier.send(message)
+
+    def send_error(self, error: MouthpieceError) -> None:
+        self.send({"type": "error", "code": error.code, "message": str(error)})
+
+    def is_silent(self, now: float, timeout_s: float) -> bool:
+        """Whether a client that pings has stopped to."""
+        return self._pinged_at is not None and now - self._pinged_at > timeout_s
+
+    async def close(self) -> None:
+        if self.carrier:
+            await self.carrier.close()
+        self.on_closed("closed by the server")
+
+    async def _carry_out(self, request: protocol.Speak | protocol.Interrupt | protocol.Restyle) -> None:
+        try:
+            if isinstance(request, protocol.Speak):
+                await self._session.speak(request.text, request.voice)
+            elif isinstance(request, protocol.Interrupt):
+                self._session.interrupt()
+            else:
+                self.send({"type": "style", **await self._session.restyle(request)})
+        except MouthpieceError as error:
+            self.send_error(error)
+        except Exception:
+            log.exception("a message could not be carried out")
+            self.send_error(MouthpieceError("this failed on the server; try again"))

@@ -1,0 +1,77 @@
+"""The calls about avatars: list, upload, delete, thumbnail.
+
+Touches HTTP. An upload is read up to a bound and no further; enrolment runs in a thread, one at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import BodyPartReader, web
+
+from realtime.errors import BadRequest, TooLarge
+from realtime.service import SERVICE
+
+NAME_BYTES = 200
+
+
+def add_routes(app: web.Application) -> None:
+    app.router.add_get("/avatars", _list)
+    app.router.add_post("/avatars", _add)
+    app.router.add_delete("/avatars/{name}", _remove)
+    app.router.add_get("/avatars/{name}/thumbnail.jpg", _thumbnail)
+
+
+async def _list(request: web.Request) -> web.Response:
+    avatars = await asyncio.to_thread(request.app[SERVICE].store.list)
+    return web.json_response([avatar.body() for avatar in avatars])
+
+
+async def _add(request: web.Request) -> web.Response:
+    service = request.app[SERVICE]
+    photo, name = await _upload(request, service.config.avatars.max_upload_bytes)
+    async with service.enrolling:
+        avatar = await asyncio.to_thread(service.store.add, photo, name)
+    return web.json_response(avatar.body(), status=201, headers={"Location": f"/avatars/{avatar.name}"})
+
+
+async def _remove(request: web.Request) -> web.Response:
+    service, name = request.app[SERVICE], request.match_info["name"]
+    await asyncio.to_thread(service.store.remove, name)
+    service.avatars.forget(name)
+    return web.Response(status=204)
+
+
+async def _thumbnail(request: web.Request) -> web.Response:
+    picture = await asyncio.to_thread(request.app[SERVICE].store.thumbnail, request.match_info["name"])
+    return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "max-age=60"})
+
+
+async def _upload(request: web.Request, bound_bytes: int) -> tuple[bytes, str | None]:
+    """The fields `photo` and `name` of a multipart form."""
+    if request.content_type != "multipart/form-data":
+        raise BadRequest("send a form (multipart/form-data) with the field 'photo'")
+    photo, name = None, None
+    try:
+        async for part in await request.multipart():
+            if not isinstance(part, BodyPartReader):
+                continue
+            if part.name == "photo":
+                photo = await _bounded(part, bound_bytes)
+            elif part.name == "name":
+                name = (await _bounded(part, NAME_BYTES)).decode(errors="replace").strip() or None
+    except (ValueError, AssertionError) as error:
+        raise BadRequest("the form is damaged; send multipart/form-data with the field 'photo'") from error
+    if photo is None:
+        raise BadRequest("the form has no field 'photo'; add the picture under that name")
+    return photo, name
+
+
+async def _bounded(part: BodyPartReader, bound_bytes: int) -> bytes:
+    data = bytearray()
+    while piece := await part.read_chunk(65_536):
+        data += piece
+        if len(data) > bound_bytes:
+            megabytes = bound_bytes / 1e6
+            raise TooLarge(f"the field '{part.name}' is larger than {megabytes:g} MB; send a smaller one")
+    return bytes(data)

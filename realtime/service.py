@@ -1,0 +1,131 @@
+"""Builds a whole server from its configuration and runs it: models, engine, avatars, sessions, HTTP.
+
+The only module that knows all the others. `run` is `mouthpiece serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from realtime.config import Config
+from realtime.engine import Engine, Stepper
+from realtime.errors import MouthpieceError
+from realtime.identities import AvatarStore
+from realtime.identity_cache import IdentityCache, warm
+from realtime.metrics import Metrics
+from realtime.session import Shared
+from realtime.sessions import PeerMaker, Sessions
+from realtime.tts import SpeechSynthesizer, synthesizer
+from realtime.voice_activity import VoiceDetector
+
+log = logging.getLogger(__name__)
+
+SWITCH_INTERVAL_S = 0.001
+"""How long the inference thread may hold the interpreter while the event loop waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What the HTTP routes serve. enrolling: one enrolment at a time, for its memory and its cores."""
+
+    config: Config
+    metrics: Metrics
+    engine: Engine
+    store: AvatarStore
+    avatars: IdentityCache
+    synthesizer: SpeechSynthesizer
+    sessions: Sessions
+    enrolling: asyncio.Lock
+
+    @staticmethod
+    def build(
+        config: Config,
+        stepper: Stepper | None = None,
+        store: AvatarStore | None = None,
+        speech: SpeechSynthesizer | None = None,
+        make_peer: PeerMaker | None = None,
+    ) -> Service:
+        """Loads the models (blocking). Whatever is given takes the place of the real thing."""
+        if stepper is None:
+            from models.avatar import Avatar
+
+            stepper = Avatar(config.engine.device, config.engine.threads)
+        if make_peer is None:
+            from realtime.webrtc import Peer
+
+            make_peer = Peer
+        kept = store or AvatarStore(config)
+        speech = speech or synthesizer(config.tts)
+        metrics = Metrics()
+        engine = Engine(stepper, config.engine.capacity, metrics)
+        avatars = IdentityCache(lambda name: warm(name, kept.identity(name)), config.avatars.cache_bytes)
+        shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, config.session)
+        sessions = Sessions(shared, make_peer, config.media, kept.default)
+        return Service(config, metrics, engine, kept, avatars, speech, sessions, asyncio.Lock())
+
+    async def start(self) -> None:
+        seconds = await self.engine.start()
+        log.info("models ready: %.1f ms a step without picture", seconds * 1000)
+
+    async def warm_up(self) -> None:
+        """Makes every avatar that ships ready to draw, one after the other."""
+        for avatar in await asyncio.to_thread(self.store.list):
+            if avatar.builtin:
+                try:
+                    await self.avatars.get(avatar.name)
+                except MouthpieceError as error:
+                    log.warning("the avatar '%s' cannot be used: %s", avatar.name, error)
+
+    async def stop(self) -> None:
+        """Drains the sessions and ends the engine."""
+        if len(self.sessions):
+            log.info("stopping: %d sessions may finish speaking", len(self.sessions))
+        await self.sessions.drain(self.config.server.drain_s)
+        await self.engine.stop()
+        log.info("stopped")
+
+
+SERVICE = web.AppKey("service", Service)
+"""Where an application keeps its service."""
+
+
+def run(config: Config) -> None:
+    """Serves until SIGINT or SIGTERM."""
+    import uvloop
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    logging.getLogger("aioice").setLevel(logging.WARNING)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    from realtime.routes import create_app
+
+    service = Service.build(config)
+    await service.start()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(create_app(config, service), shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, config.server.host, config.server.port)
+    try:
+        await site.start()
+        host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
+        port = site.port if config.server.port == 0 else config.server.port
+        print(f"Mouthpiece serves http://{host}:{port}", flush=True)
+        warming = asyncio.create_task(service.warm_up(), name="warm up")
+        await stop.wait()
+        warming.cancel()
+        await service.stop()
+    finally:
+        await runner.cleanup()

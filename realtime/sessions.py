@@ -1,0 +1,134 @@
+"""All sessions of a server: made from an offer, found by name, taken up again by token, drained at the end.
+
+Touches the event loop. A session that cannot be connected is ended at once, so that a bad offer holds no place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import Protocol
+
+from realtime.config import MediaConfig
+from realtime.connection import Carrier, Connection
+from realtime.errors import Busy, NotFound
+from realtime.media import MediaSource, PeerEvents
+from realtime.protocol import NewSession
+from realtime.session import Session, Shared
+
+DRAIN_STEP_S = 0.1
+
+
+class Answerer(Carrier, Protocol):
+    """What is needed of `webrtc.Peer` to make a connection."""
+
+    async def answer(self, offer_sdp: str) -> str: ...
+
+
+PeerMaker = Callable[[MediaSource, PeerEvents, MediaConfig], Answerer]
+
+
+class Sessions:
+    """default_avatar: the name to use when a client names none."""
+
+    def __init__(
+        self, shared: Shared, make_peer: PeerMaker, media: MediaConfig, default_avatar: Callable[[], str]
+    ) -> None:
+        self._shared = shared
+        self._make_peer = make_peer
+        self._media = media
+        self._default_avatar = default_avatar
+        self._sessions: dict[str, Session] = {}
+        self._views: dict[tuple[str, str], Connection] = {}
+        self._draining = False
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def find(self, session_id: str) -> Session:
+        """Raises NotFound."""
+        session = self._sessions.get(session_id)
+        if session is None or session.is_over:
+            raise NotFound("there is no such session; it may have ended, so start a new one", "unknown_session")
+        return session
+
+    async def begin(self, request: NewSession) -> tuple[Session, str]:
+        """A new session, or one taken up again, and its SDP answer. Raises Busy, NotFound, BadPhoto, BadOffer."""
+        if self._draining:
+            raise Busy("this server is about to stop; try another, or again in a minute", retry_after_s=30)
+        if request.resume_token:
+            session = self._by_token(request.resume_token)
+            return session, await self._connect(session, request.sdp, is_speaker=True)
+        if self._shared.engine.sessions >= self._shared.engine.capacity:
+            raise Busy(f"all {self._shared.engine.capacity} places are taken; try again in a moment")
+        name = request.avatar or await asyncio.to_thread(self._default_avatar)
+        avatar = await self._shared.load_avatar(name)
+        look_ahead_ms = request.look_ahead_ms
+        if look_ahead_ms is None:
+            look_ahead_ms = self._shared.config.look_ahead_ms
+        session = Session(secrets.token_urlsafe(9), avatar, look_ahead_ms, self._shared, self._forget)
+        self._sessions[session.id] = session
+        self._shared.metrics.sessions.set(len(self._sessions))
+        session.start()
+        try:
+            return session, await self._connect(session, request.sdp, is_speaker=True)
+        except BaseException:
+            await session.end("refused")
+            raise
+
+    async def view(self, session_id: str, sdp: str) -> tuple[str, str]:
+        """Another viewer of a session: its own id, and the SDP answer. Raises NotFound, Busy, BadOffer."""
+        view_id = secrets.token_urlsafe(6)
+        return view_id, await self._connect(self.find(session_id), sdp, is_speaker=False, view_id=view_id)
+
+    async def end_view(self, session_id: str, view_id: str) -> None:
+        """Raises NotFound."""
+        connection = self._views.pop((session_id, view_id), None)
+        if connection is None or connection.closed:
+            raise NotFound("there is no such viewer; it may have left already", "unknown_viewer")
+        await connection.close()
+
+    async def drain(self, seconds: float) -> None:
+        """Takes nobody in any more, lets what is being said end (at most `seconds`), then ends every session."""
+        self._draining = True
+        for session in self._sessions.values():
+            session.broadcast(
+                {"type": "error", "code": "server_stopping", "message": "the server is about to stop; reconnect soon"}
+            )
+        waited_s = 0.0
+        while waited_s < seconds and any(session.state == "speaking" for session in self._sessions.values()):
+            await asyncio.sleep(DRAIN_STEP_S)
+            waited_s += DRAIN_STEP_S
+        await asyncio.gather(*(session.end("stopped") for session in list(self._sessions.values())))
+
+    def _by_token(self, token: str) -> Session:
+        for session in self._sessions.values():
+            if not session.is_over and hmac.compare_digest(session.resume_token.encode(), token.encode()):
+                return session
+        raise NotFound("this session is over; start a new one", "unknown_session")
+
+    async def _connect(self, session: Session, sdp: str, is_speaker: bool, view_id: str = "") -> str:
+        source = session.subscribe()
+        connection = Connection(session, source, is_speaker)
+        try:
+            peer = self._make_peer(source, connection, self._media)
+            connection.carrier = peer
+            answer = await peer.answer(sdp)
+        except BaseException:
+            await connection.close()
+            raise
+        if session.is_over:
+            await connection.close()
+            raise NotFound("this session has just ended; start a new one", "unknown_session")
+        for replaced in session.add_connection(connection):
+            await replaced.close()
+        if view_id:
+            self._views[session.id, view_id] = connection
+        return answer
+
+    def _forget(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        self._views = {key: view for key, view in self._views.items() if key[0] != session.id and not view.closed}
+        self._shared.metrics.sessions.set(len(self._sessions))
