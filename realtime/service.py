@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -17,7 +18,7 @@ from realtime.config import Config
 from realtime.engine import Engine, Stepper
 from realtime.errors import MouthpieceError
 from realtime.identities import AvatarStore
-from realtime.identity_cache import IdentityCache, warm
+from realtime.identity_cache import IdentityCache, WarmAvatar, warm
 from realtime.metrics import Metrics
 from realtime.session import Shared
 from realtime.sessions import PeerMaker, Sessions
@@ -50,6 +51,7 @@ class Service:
         store: AvatarStore | None = None,
         speech: SpeechSynthesizer | None = None,
         make_peer: PeerMaker | None = None,
+        load_avatar: Callable[[str], WarmAvatar] | None = None,
     ) -> Service:
         """Loads the models (blocking). Whatever is given takes the place of the real thing."""
         if stepper is None:
@@ -64,7 +66,9 @@ class Service:
         speech = speech or synthesizer(config.tts)
         metrics = Metrics()
         engine = Engine(stepper, config.engine.capacity, metrics)
-        avatars = IdentityCache(lambda name: warm(name, kept.identity(name)), config.avatars.cache_bytes)
+        avatars = IdentityCache(
+            load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes
+        )
         shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default)
         return Service(config, metrics, engine, kept, avatars, speech, sessions, asyncio.Lock())
