@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.mouth import MouthInterior
+
 FORMAT_VERSION = 1
 
 
@@ -35,7 +37,8 @@ class Identity:
     upper_contour, lower_contour: (W, n, 2) px per unit of weight.
     closing: (2 * CLOSINGS, n), closings for a gap of 1 px less in each column.
     depth_px: (N, N) float16 towards the viewer, from the centre of rotation; hold: (N, N) float16 0..1, how much the
-    picture follows the head. centre_px: (2,). unit_px: the eye distance.
+    picture follows the head. centre_px: (2,). unit_px: the eye distance. mouth: what is seen between the lips; None while the
+    photo's own open mouth is being shut.
     """
 
     picture: NDArray[np.uint8]
@@ -56,6 +59,7 @@ class Identity:
     hold: NDArray[np.float16]
     centre_px: NDArray[np.float32]
     unit_px: float
+    mouth: MouthInterior | None
 
     def save(self, file: Path) -> None:
         """Writes everything to `file` (.npz)."""
@@ -85,6 +89,8 @@ class Identity:
 
 def _leaves(value: Any, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
     """Dotted names and arrays of everything in a tree of dataclasses."""
+    if value is None:
+        return
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _leaves(getattr(value, field.name), f"{name}.{field.name}" if name else field.name)
@@ -94,6 +100,10 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _built(kind: Any, leaves: dict[str, NDArray[Any]], name: str) -> Any:
     """The value of type `kind` whose leaves are under `name`."""
+    if type(None) in typing.get_args(kind):
+        kind = next(k for k in typing.get_args(kind) if k is not type(None))
+        if not any(leaf.startswith(f"{name}.") for leaf in leaves):
+            return None
     if dataclasses.is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         parts = {

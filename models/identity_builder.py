@@ -5,6 +5,8 @@ Fit, lip line, displacement fields of both layers, lip contours, head depth and 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,7 @@ from models.lips import (
     refined,
     with_inner_lip,
 )
+from models.mouth import MouthInterior
 from models.warp import Box, node_positions, sample
 
 HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
@@ -90,7 +93,8 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
         picture, points = _shut(model, picture, points, lips)
         lips = lip_lines(points)
     line = refined(midway(*lips), picture, LINE_SEARCH * unit)
-    return _prepared(model, fit_face(model, points), picture, (line, line), unit)
+    fit = fit_face(model, points)
+    return _prepared(model, fit, picture, (line, line), unit, MouthInterior.build(model, fit, picture))
 
 
 def _shut(
@@ -109,11 +113,16 @@ def _shut(
     moved[UPPER_LIP] = open_face.follow(weights, points[UPPER_LIP], upper=True)
     for edge, at in zip((INNER_UPPER, INNER_LOWER), open_face.lips(weights), strict=True):
         moved[list(edge)] = at[np.round(np.linspace(0, len(at) - 1, len(edge))).astype(int)]
-    return open_face.drawn_closed(weights), moved
+    return open_face.render_far(weights), moved
 
 
 def _prepared(
-    model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
+    model: FaceModel,
+    fit: FaceFit,
+    picture: NDArray[np.uint8],
+    lips: tuple[LipLine, LipLine],
+    unit: float,
+    mouth: MouthInterior | None = None,
 ) -> Identity:
     """All arrays of a fitted face whose lips' inner edges are `lips` (upper, lower)."""
     size = picture.shape[0]
@@ -125,6 +134,9 @@ def _prepared(
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
+    if mouth is not None:
+        factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1).astype(np.float32)
+        mouth = replace(mouth, jaw_travel=mouth.jaw_travel * factor[:, None])
     base_texture, upper_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, nodes, step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
@@ -147,6 +159,7 @@ def _prepared(
         hold=hold.astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
+        mouth=mouth,
     )
 
 
