@@ -1,0 +1,281 @@
+"""Makes the avatars that ship: new faces morphed from several synthetic ones, and one drawn illustration.
+
+Reads synthetic faces and the landmark teacher under DIR; writes models/avatars/NAME/{photo.jpg, avatar.json}.
+The shape of a face is the mean of several; its fine detail comes from one of them alone, so that it stays sharp; hair
+and shoulders come from the first, warped to fit, before a background painted from that picture's own colours.
+
+    python -m models.training.avatars --data DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+
+from models.training.landmarks_teacher import Teacher
+
+AVATARS = Path(__file__).resolve().parent.parent / "avatars"
+SIDE = 768
+OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+RIGID = (33, 133, 362, 263, 1, 4, 5, 6, 168, 197, 195, 98, 327)
+Picture = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one avatar is made.
+
+    faces: pictures, the one that gives hair and shoulders first. shape, tone: weights of the faces in the
+    geometry and in the broad colours of the skin. detail: which face gives the fine detail. crown: how far the hair
+    surely reaches, above the forehead in face heights and beside the middle in face widths. body: outline of clothes
+    that GrabCut would lose, in face widths from the middle and face heights from the top. share: width of the source
+    in the finished picture. slope: of the shoulders, where they go on past the source. mend: a box (x0, y0, x1, y1) of
+    the source, in shares of its sides, to fill in because something else is in it.
+    """
+
+    name: str
+    title: str
+    faces: tuple[str, ...]
+    shape: tuple[float, ...]
+    tone: tuple[float, ...]
+    detail: int
+    backdrop: tuple[int, int, int]
+    crown: tuple[float, float] = (0.1, 0.5)
+    body: tuple[tuple[float, float], ...] = ()
+    share: float = 0.88
+    slope: float = 0.45
+    mend: tuple[float, float, float, float] | None = None
+
+
+RECIPES = (
+    Recipe("freya", "Freya", ("s24_001", "s24_002", "s48_002"), (0.45, 0.35, 0.2), (0.5, 0.35, 0.15), 1, (84, 104, 96)),
+    Recipe(
+        "elias", "Elias", ("s24_101", "s48_305", "s36_100"), (0.55, 0.25, 0.2), (0.6, 0.2, 0.2), 0, (110, 96, 82),
+        crown=(0.3, 0.56), body=((0.5, 0.78), (0.7, 0.86), (0.8, 0.98), (0.8, 1.2), (-0.6, 1.2), (-0.45, 0.98)),
+        mend=(0.88, 0.89, 1.0, 1.0),
+    ),
+    Recipe(
+        "mei", "Mei", ("s24_102", "s24_000", "s48_005"), (0.55, 0.3, 0.15), (0.6, 0.3, 0.1), 0, (118, 112, 100),
+        body=((0.4, 0.93), (0.8, 1.02), (1.2, 1.07), (1.2, 1.25), (-1.2, 1.25), (-0.8, 1.1), (-0.4, 0.95)),
+        share=0.95, slope=0.2,
+    ),
+    Recipe(
+        "kofi", "Kofi", ("slm_003", "s48_302", "s36_100"), (0.6, 0.25, 0.15), (0.8, 0.1, 0.1), 0, (120, 104, 84),
+        crown=(0.2, 0.46), body=((0.42, 0.8), (0.7, 0.89), (1.0, 0.98), (1.05, 1.2), (-0.9, 1.2), (-0.35, 0.95)),
+        slope=0.35,
+    ),
+)  # fmt: skip
+
+
+def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+    """(2, 3) rotation, scale and shift that takes `source` nearest to `target` (Umeyama, 1991)."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, s, vt = np.linalg.svd(b.T @ a)
+    flip = np.diag([1.0, np.sign(np.linalg.det(u @ vt))])
+    turn = u @ flip @ vt * float((s * np.diag(flip)).sum() / np.square(a).sum())
+    return np.hstack([turn, (target.mean(0) - turn @ source.mean(0))[:, None]])
+
+
+def warp(
+    picture: Picture, source: Points, target: Points, anchors: Points | None = None, slope: float = 0.0
+) -> tuple[Picture, NDArray[np.float32]]:
+    """`picture` bent so that its points `source` come to lie at `target` (SIDE, SIDE, 3); where it reaches (…, 1).
+
+    Thin-plate splines from the finished picture back to the source, on a grid of 8 px. `anchors` (N, 2, 2) are further
+    (target, source) pairs far from the face. Beside the source it is mirrored and sheared, so that a shoulder of
+    `slope` goes on.
+    """
+    to, back = target, source
+    if anchors is not None:
+        to, back = np.vstack([to, anchors[:, 0]]), np.vstack([back, anchors[:, 1]])
+    spline = RBFInterpolator(to, back, kernel="thin_plate_spline", smoothing=4.0)
+    step = np.arange(-8, SIDE + 16, 8.0)
+    grid = np.stack(np.meshgrid(step, step), -1)
+    coarse = spline(grid.reshape(-1, 2)).reshape(*grid.shape).astype(np.float32)
+    place = ((np.arange(SIDE) + 8) / 8).astype(np.float32)
+    at = np.stack(np.meshgrid(place, place), -1)
+    sample = cv2.remap(coarse, at, None, cv2.INTER_CUBIC)
+    height, width = picture.shape[:2]
+    beyond = np.maximum(0, np.maximum(-sample[:, :, 0], sample[:, :, 0] - (width - 1)))
+    reach = ((beyond == 0) & (sample[:, :, 1] >= 0) & (sample[:, :, 1] <= height - 1)).astype(np.float32)
+    sample[:, :, 1] -= 2 * slope * beyond
+    return cv2.remap(picture, sample, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT), reach[:, :, None]
+
+
+def blur(picture: NDArray, sigma: float) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma)
+
+
+def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray[np.float32]:
+    """(SIDE, SIDE, 1) 0..1: inside the oval of the face, pulled in and feathered."""
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.fillPoly(mask, [np.round(points[list(OVAL)]).astype(np.int32)], 255)
+    inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
+    step = np.clip((inside - shrink_px) / soft_px, 0, 1)
+    return (step * step * (3 - 2 * step)).astype(np.float32)[:, :, None]
+
+
+def guided(guide: NDArray[np.float32], mask: NDArray[np.float32], radius: int, tolerance: float) -> NDArray[np.float32]:
+    """The mask drawn to the edges of a grey picture: the guided filter (He et al., 2013)."""
+    size = (2 * radius + 1, 2 * radius + 1)
+
+    def mean(x: NDArray) -> NDArray:
+        return cv2.blur(x, size)
+
+    middle, level = mean(guide), mean(mask)
+    slope = (mean(guide * mask) - middle * level) / (mean(guide * guide) - middle * middle + tolerance)
+    return np.clip(mean(slope) * guide + mean(level - slope * middle), 0, 1)
+
+
+def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> NDArray[np.float32]:
+    """(SIDE, SIDE, 1) 0..1: head, hair and shoulders. GrabCut seeded by the landmarks, then drawn to the hair."""
+    small, scale = cv2.resize(picture, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA), 0.5
+    at = points * scale
+    (x0, y0), (x1, y1) = at.min(0), at.max(0)
+    width, height, centre = x1 - x0, y1 - y0, (x0 + x1) / 2
+    seed = np.full(small.shape[:2], cv2.GC_PR_BGD, np.uint8)
+    middle = (int(centre), int((y0 + y1) / 2 - 0.1 * height))
+    cv2.ellipse(seed, middle, (int(width * 0.78), int(height * 0.88)), 0, 0, 360, cv2.GC_PR_FGD, -1)
+    bottom = small.shape[0]
+    shoulders = [(centre - width * 1.0, bottom), (centre - width * 0.4, y1), (centre + width * 0.4, y1)]
+    shoulders.append((centre + width * 1.0, bottom))
+    cv2.fillPoly(seed, [np.array(shoulders, np.int32)], cv2.GC_PR_FGD)
+    seed[: int(max(top_px * scale, 2))] = cv2.GC_BGD
+    seed[: int(y1 - 0.3 * height), : int(max(centre - width * 1.15, 2))] = cv2.GC_BGD
+    seed[: int(y1 - 0.3 * height), int(min(centre + width * 1.15, bottom - 2)) :] = cv2.GC_BGD
+    turn = np.linspace(np.pi, 2 * np.pi, 60)  # a superellipse: hair is squarer than an ellipse
+    crown = np.sign([np.cos(turn), np.sin(turn)]) * np.abs([np.cos(turn), np.sin(turn)]) ** (2 / 2.6)
+    radii = np.array([width * recipe.crown[1], height * (0.45 + recipe.crown[0])])
+    crown_px = crown.T * radii + [centre, y0 + 0.45 * height]
+    cv2.fillPoly(seed, [np.round(crown_px).astype(np.int32)], cv2.GC_FGD)
+    cv2.fillPoly(seed, [cv2.convexHull(np.round(at).astype(np.int32))], cv2.GC_FGD)
+    neck = [(centre - width * 0.25, y1 - 5), (centre + width * 0.25, y1 - 5)]
+    neck += [(centre + width * 0.5, bottom), (centre - width * 0.5, bottom)]
+    cv2.fillPoly(seed, [np.array(neck, np.int32)], cv2.GC_FGD)
+    if recipe.body:
+        outline = np.array(recipe.body) * [width, height] + [centre, y0]
+        cv2.fillPoly(seed, [np.round(outline).astype(np.int32)], cv2.GC_FGD)
+    cv2.setRNGSeed(1)
+    cv2.grabCut(small, seed, None, np.zeros((1, 65)), np.zeros((1, 65)), 6, cv2.GC_INIT_WITH_MASK)
+    solid = ((seed == cv2.GC_FGD) | (seed == cv2.GC_PR_FGD)).astype(np.uint8)
+    _, label, stats, _ = cv2.connectedComponentsWithStats(solid)
+    solid = (label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    solid = 1 - cv2.morphologyEx(1 - solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    rough = cv2.resize(blur(solid, 1.5), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    guide = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32) / 255
+    return blur(np.clip(guided(guide, rough, 10, 2e-4) * 1.15 - 0.05, 0, 1), 0.7)[:, :, None]
+
+
+def backdrop(
+    picture: Picture, alpha: NDArray, reach: NDArray, colour: tuple[int, int, int], seed: int
+) -> NDArray[np.float32]:
+    """A studio background: near the head the picture's own colours, so that single hairs fit; brush work beyond."""
+    core = cv2.dilate(alpha, np.ones((31, 31), np.uint8))[:, :, None]
+    outside = np.clip(1 - core - 0.02, 0, 1) ** 3 * reach
+    total, weight = np.zeros((SIDE, SIDE, 3), np.float32), np.full((SIDE, SIDE, 1), 1e-6, np.float32)
+    for sigma in (6, 14, 30, 70, 160):  # the nearest known colours win, the far ones fill what they do not reach
+        share = 10.0 ** -(sigma / 14)
+        total += blur(picture * outside, sigma) * share
+        weight += blur(outside, sigma).reshape(SIDE, SIDE, 1) * share
+    own = blur(total / weight, 9)
+    rng = np.random.default_rng(seed)
+    strokes = np.zeros((SIDE, SIDE), np.float32)
+    for _ in range(500):
+        x, y = rng.integers(0, SIDE, 2)
+        size = (int(rng.integers(30, 120)), int(rng.integers(10, 40)))
+        stroke = np.zeros_like(strokes)
+        angle = float(rng.normal(-35, 18))
+        cv2.ellipse(stroke, (int(x), int(y)), size, angle, 0, 360, float(rng.normal(0, 1)), -1, cv2.LINE_AA)
+        strokes += stroke
+    strokes = blur(strokes, 7)
+    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
+    glow = np.exp(-(((x - 0.5) / 0.5) ** 2 + ((y - 0.42) / 0.55) ** 2))[:, :, None]
+    painted = np.array(colour, np.float32) * (0.55 + 0.65 * glow) + strokes[:, :, None] * 2.2
+    distance = cv2.distanceTransform((alpha[:, :, 0] < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    far = np.clip(distance / 150, 0, 1)[:, :, None]
+    return own * (1 - 0.8 * far) + painted * 0.8 * far
+
+
+def make(recipe: Recipe, data: Path, teacher: Teacher) -> Picture:
+    """The finished portrait (SIDE, SIDE, 3)."""
+    pictures = [cv2.imread(str(data / f"sfhq/{name}.jpg")) for name in recipe.faces]
+    found = [teacher.find(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) for picture in pictures]
+    faces = [points.astype(np.float64) for points in found if points is not None]
+    if len(faces) < len(pictures):
+        raise ValueError(f"no face in one of {recipe.faces}")
+    height, width = pictures[0].shape[:2]
+    if recipe.mend:
+        x0, y0, x1, y1 = np.round(np.array(recipe.mend) * [width, height, width, height]).astype(int)
+        hole = np.zeros((height, width), np.uint8)
+        hole[y0:y1, x0:x1] = 1
+        pictures[0] = cv2.inpaint(pictures[0], hole, 5, cv2.INPAINT_TELEA)
+    scale = recipe.share * SIDE / width
+    left, top = (1 - recipe.share) / 2 * SIDE, (1 - recipe.share) * SIDE
+    base = faces[0] * scale + [left, top]
+    rigid = list(RIGID)
+    placed = []
+    for points in faces:
+        moved = similarity(points[rigid], base[rigid])
+        placed.append(points @ moved[:, :2].T + moved[:, 2])
+    bend = sum(w * points for w, points in zip(recipe.shape, placed, strict=True)) - base
+    bend[list(OVAL)] *= 0.35  # hair lies there: let it follow gently, or it folds
+    target = base + bend
+    edge = np.array([(x, y) for x in np.linspace(0, SIDE, 7) for y in np.linspace(0, SIDE, 7)
+                     if x in (0, SIDE) or y in (0, SIDE)])  # fmt: skip
+    anchors = np.stack([edge, (edge - [left, top]) / scale], 1)
+    body, reach = warp(pictures[0], faces[0], target, anchors, recipe.slope)
+    layers = [body] + [warp(p, f, target)[0] for p, f in zip(pictures[1:], faces[1:], strict=True)]
+    face_px = float(np.ptp(target[:, 0]))
+    inner = face_mask(target, 0.03 * face_px, 0.14 * face_px)
+    broad = 0.045 * face_px
+    core = inner[:, :, 0] > 0.6
+    low = [blur(layer, broad) for layer in layers]
+    level = [np.array([np.median(x[core][:, c]) for c in range(3)], np.float32) for x in low]
+    tone = sum(w * (x * (level[0] / lv)) for w, x, lv in zip(recipe.tone, low, level, strict=True))
+    detail = layers[recipe.detail].astype(np.float32) - low[recipe.detail]
+    face = np.clip(tone + detail, 0, 255)
+    person = body * (1 - inner) + face * inner
+    alpha = matte(np.clip(person, 0, 255).astype(np.uint8), target, top, recipe)
+    seed = int.from_bytes(recipe.name.encode()[:4], "little")
+    out = person * alpha + backdrop(person, alpha, reach, recipe.backdrop, seed) * (1 - alpha)
+    return np.clip(out, 0, 255).astype(np.uint8)
+
+
+def store(name: str, title: str, picture: Picture, origin: str, licence: str) -> None:
+    folder = AVATARS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / "photo.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 95])
+    about = {"title": title, "origin": origin, "licence": licence}
+    (folder / "avatar.json").write_text(json.dumps(about, indent=2) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--only", help="make just this one")
+    options = parser.parse_args()
+    teacher = Teacher(options.data / "face_landmarker.task")
+    for recipe in RECIPES:
+        if options.only in (None, recipe.name):
+            origin = (
+                f"Nobody real: morphed from {len(recipe.faces)} synthetic faces of the SFHQ set (David Beniaguev) "
+                "by models/training/avatars.py"
+            )
+            store(recipe.name, recipe.title, make(recipe, options.data, teacher), origin, "MIT (see LICENSE-SFHQ)")
+    shutil.copyfile(options.data / "sfhq/LICENSE-SFHQ", AVATARS / "LICENSE-SFHQ")
+
+
+if __name__ == "__main__":
+    main()
