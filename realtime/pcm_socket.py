@@ -26,13 +26,11 @@ async def serve_pcm(request: web.Request, session: Session) -> web.WebSocketResp
     """Serves one client until it leaves or the session ends."""
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S)
     await socket.prepare(request)
-    session.at_end(socket.close)
-    feed = session.open_pcm()
+    feed = session.open_pcm(socket.close)
     try:
         await _Client(socket, session, feed).run()
     finally:
-        feed.close()
-        session.not_at_end(socket.close)
+        session.close_pcm(feed, socket.close)
     return socket
 
 

@@ -63,7 +63,7 @@ class Sessions:
             return session, await self._connect(session, request.sdp, is_speaker=True)
         if self._shared.engine.sessions >= self._shared.engine.capacity:
             raise Busy(f"all {self._shared.engine.capacity} places are taken; try again in a moment")
-        name = request.avatar or await asyncio.to_thread(self._default_avatar)
+        name: str = request.avatar or await asyncio.to_thread(self._default_avatar)
         avatar = await self._shared.load_avatar(name)
         look_ahead_ms = request.look_ahead_ms
         if look_ahead_ms is None:
@@ -94,7 +94,7 @@ class Sessions:
         """Takes nobody in any more, lets what is being said end (at most `seconds`), then ends every session."""
         self._draining = True
         for session in self._sessions.values():
-            session.broadcast(
+            session.tell(
                 {"type": "error", "code": "server_stopping", "message": "the server is about to stop; reconnect soon"}
             )
         waited_s = 0.0
