@@ -1,8 +1,9 @@
 """Streaming log-mel spectrum with causal level normalisation: the ear of the phoneme encoder.
 
 Pure arithmetic on arrays; it reads and writes nothing. A frame's 25 ms window ends with its own 10 ms hop, so nothing
-waits for later sound. Loudness is divided out by a follower that rises within 30 ms and falls by 13 dB a second, so that
-the features hold still when a speaker comes closer or a microphone is switched, and silence is not blown up to speech.
+waits for later sound. Loudness is divided out by a follower that rises within 30 ms and falls by 13 dB a second, so
+that the features hold still when a speaker comes closer or a microphone is switched, and silence is not blown up to
+speech.
 """
 
 from __future__ import annotations
@@ -76,9 +77,14 @@ def _mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return 2595 * np.log10(1 + hz / 700)  # O'Shaughnessy 1987
 
 
+def _edges() -> NDArray[np.float64]:
+    low, high = _mel(np.array([LOWEST_HZ, HIGHEST_HZ]))
+    return np.linspace(low, high, BANDS + 2)
+
+
 def _filters() -> Array:
     """(257, 80) triangles, evenly spaced in mel, each with unit sum."""
-    edges = np.linspace(*_mel(np.array([LOWEST_HZ, HIGHEST_HZ])), BANDS + 2)
+    edges = _edges()
     bins = _mel(np.arange(_FFT // 2 + 1) * SPEECH_RATE / _FFT)[:, None]
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
@@ -94,5 +100,5 @@ def band_of(hz: NDArray[np.float64]) -> NDArray[np.float64]:
 
 _HANN = (np.hanning(WINDOW + 1)[:-1] / (WINDOW / 4)).astype(np.float32)  # a full-scale sine has power 1 in its bin
 _FILTERS = _filters()
-BAND_HZ = 700 * (10 ** (np.linspace(*_mel(np.array([LOWEST_HZ, HIGHEST_HZ])), BANDS + 2)[1:-1] / 2595) - 1)
+BAND_HZ = 700 * (10 ** (_edges()[1:-1] / 2595) - 1)
 """(80,) centres of the bands."""

@@ -28,7 +28,10 @@ Array = NDArray[np.float32]
 
 
 def voicing_and_pitch(sound: Array, level_db: Array) -> tuple[Array, Array]:
-    """sound (B, 480 + n) with its history, level_db (B, n / 160) -> voicing 0..1 and pitch in Hz (0 if unvoiced), alike."""
+    """Of each 10 ms frame: voicing in 0..1 and pitch in Hz, 0 if unvoiced.
+
+    sound: (B, 480 + n), new samples after their history; level_db: (B, n / 160), the shape of both answers.
+    """
     windows = np.lib.stride_tricks.sliding_window_view(sound, 2 * _WINDOW, axis=1)[:, ::MEL_HOP]
     halved = 0.5 * (windows[..., ::2] + windows[..., 1::2])
     halved = (halved - halved.mean(axis=2, keepdims=True)) * _HANN

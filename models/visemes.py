@@ -3,11 +3,12 @@
 Values only: it touches nothing. A row gives a phoneme's viseme and its articulatory targets; `from_ipa` and
 `from_arpabet` bring the labels of aligners and synthesisers to those rows (an affricate may become two).
 
-Sources. Visemes: the 15 mouth shapes of Meta's lip-sync set as published in OpenXR (XrFaceTrackingVisemeMETA); phonemes
-it does not name go to the shape with the same place and lip posture (w to U, j to I, r-coloured vowels to RR, velar and
-glottal sounds to kk, the velar nasal to nn, schwa to aa). Lip rounding, spreading and place: the charts of the Handbook of the
-International Phonetic Association (1999). Jaw: vowels by height (Lindblom & Sundberg, JASA 1971); consonants by the
-order measured by Keating, Lindblom, Lubker & Kreiman (J. Phonetics 1994): sibilants and t/d highest, l, k, h lowest.
+Sources. Visemes: the 15 mouth shapes of Meta's lip-sync set as published in OpenXR (XrFaceTrackingVisemeMETA);
+phonemes it does not name go to the shape with the same place and lip posture (w to U, j to I, r-coloured vowels to
+RR, velar and glottal sounds to kk, the velar nasal to nn, schwa to aa). Lip rounding, spreading and place: the charts
+of the Handbook of the International Phonetic Association (1999). Jaw: vowels by height (Lindblom & Sundberg, JASA
+1971); consonants by the order measured by Keating, Lindblom, Lubker & Kreiman (J. Phonetics 1994): sibilants and t/d
+highest, l, k, h lowest.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def _row(line: str) -> Phoneme:
     return Phoneme(symbol, viseme, targets(start), targets(end[0] if end else start))
 
 
-# Tenths (X is 1), in the order of ARTICULATION: jaw, lip opening, round, spread, bilabial, labiodental, tip, back, voice.
+# Tenths (X is 1) in the order of ARTICULATION: jaw, lips open, round, spread, bilabial, labiodental, tip, back, voice.
 TABLE: tuple[Phoneme, ...] = tuple(
     _row(line)
     for line in """
@@ -126,13 +127,14 @@ _ARPABET = {
 
 # Sounds outside the table, as the nearest rows; several rows follow one another in time.
 _NEAREST = {
-    "g": "ɡ", "c": "k", "q": "k", "ɟ": "ɡ", "ɢ": "ɡ", "ʈ": "t", "ɖ": "d", "ɓ": "b", "ɗ": "d",
-    "ɸ": "p", "β": "b", "ɱ": "v", "ʋ": "v", "ⱱ": "v", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "ʐ": "ʒ", "ɧ": "x", "ç": "x", "χ": "x", "ɣ": "x",
-    "ʝ": "j", "ħ": "h", "ʕ": "h", "ɦ": "h", "ʔ": "h", "ɬ": "l", "ɮ": "l", "ɫ": "l", "ɭ": "l", "ɺ": "l", "ʎ": "l", "ʟ": "l",
-    "ɳ": "n", "ɴ": "ŋ", "ɾ": "r", "ɽ": "r", "ʀ": "ʁ", "ɻ": "ɹ", "ɥ": "y", "ʍ": "w", "ɰ": "ɯ", "ã": "a", "õ": "o", "ĩ": "i", "ũ": "u", "ẽ": "e", "ɨ": "ɪ", "ʉ": "u", "ʏ": "y", "ɵ": "ø",
-    "œ": "ø", "ɶ": "ø", "ɤ": "ʌ", "ɘ": "ə", "ɞ": "ɜ", "ɝ": "ɜ", "ɚ": "ɜ", "ɐ": "ʌ", "ɒ": "ɔ", "ᵻ": "ɪ", "ʲ": "j",
-    "ts": "t s", "dz": "d z", "tʂ": "tʃ", "dʐ": "dʒ", "tɕ": "tʃ", "dʑ": "dʒ", "pf": "p f", "kx": "k x", "ʧ": "tʃ", "ʤ": "dʒ",
-    "ɛɪ": "eɪ", "ei": "eɪ", "æɪ": "eɪ", "ai": "aɪ", "ɑɪ": "aɪ", "ʌɪ": "aɪ", "ɔʏ": "ɔɪ", "ɔø": "ɔɪ", "oi": "ɔɪ", "oɪ": "ɔɪ",
+    "g": "ɡ", "c": "k", "q": "k", "ɟ": "ɡ", "ɢ": "ɡ", "ʈ": "t", "ɖ": "d", "ɓ": "b", "ɗ": "d", "ɸ": "p", "β": "b",
+    "ɱ": "v", "ʋ": "v", "ⱱ": "v", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "ʐ": "ʒ", "ɧ": "x", "ç": "x", "χ": "x", "ɣ": "x",
+    "ʝ": "j", "ħ": "h", "ʕ": "h", "ɦ": "h", "ʔ": "h", "ɬ": "l", "ɮ": "l", "ɫ": "l", "ɭ": "l", "ɺ": "l", "ʎ": "l",
+    "ʟ": "l", "ɳ": "n", "ɴ": "ŋ", "ɾ": "r", "ɽ": "r", "ʀ": "ʁ", "ɻ": "ɹ", "ɥ": "y", "ʍ": "w", "ɰ": "ɯ", "ã": "a",
+    "õ": "o", "ĩ": "i", "ũ": "u", "ẽ": "e", "ɨ": "ɪ", "ʉ": "u", "ʏ": "y", "ɵ": "ø", "œ": "ø", "ɶ": "ø", "ɤ": "ʌ",
+    "ɘ": "ə", "ɞ": "ɜ", "ɝ": "ɜ", "ɚ": "ɜ", "ɐ": "ʌ", "ɒ": "ɔ", "ᵻ": "ɪ", "ts": "t s", "dz": "d z",
+    "tʂ": "tʃ", "dʐ": "dʒ", "tɕ": "tʃ", "dʑ": "dʒ", "pf": "p f", "kx": "k x", "ʧ": "tʃ", "ʤ": "dʒ", "ɛɪ": "eɪ",
+    "ei": "eɪ", "æɪ": "eɪ", "ai": "aɪ", "ɑɪ": "aɪ", "ʌɪ": "aɪ", "ɔʏ": "ɔɪ", "ɔø": "ɔɪ", "oi": "ɔɪ", "oɪ": "ɔɪ",
     "ɒɪ": "ɔɪ", "au": "aʊ", "ɑʊ": "aʊ", "æʊ": "aʊ", "əʊ": "oʊ", "ou": "oʊ", "ɐɪ": "aɪ", "ɐʊ": "aʊ",
 }  # fmt: skip
 

@@ -85,7 +85,7 @@ def noise(sound: Sound, random: np.random.Generator, snr_db: float, colour: floa
     law = random.uniform(0, 2) if colour is None else colour
     shape = np.maximum(np.arange(bins), 30) ** (-law / 2)
     rough = np.fft.irfft(shape * np.exp(2j * np.pi * random.random(bins)), len(sound))
-    loud = np.sqrt(np.mean(sound**2) / max(np.mean(rough**2), 1e-20)) * 10 ** (-snr_db / 20)
+    loud = np.sqrt(np.mean(sound**2) / np.mean(rough**2)) * 10 ** (-snr_db / 20)
     return (sound + loud * rough).astype(np.float32)
 
 
@@ -110,13 +110,13 @@ def opus(sound: Sound, kbit_s: float) -> Sound:
     with av.open(file, "w", format="ogg") as container:
         stream = container.add_stream("libopus", rate=SPEECH_RATE, layout="mono", options={"application": "voip"})
         stream.bit_rate = round(kbit_s * 1000)
-        whole = np.int16(np.clip(sound, -1, 1) * 32767)[None]
+        whole = (np.clip(sound, -1, 1) * 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(whole, format="s16", layout="mono")
         frame.sample_rate = SPEECH_RATE
         container.mux([*stream.encode(frame), *stream.encode(None)])
     file.seek(0)
-    with av.open(file) as container:
+    with av.open(file, "r") as decoded:
         resampler = av.AudioResampler("flt", "mono", SPEECH_RATE)
-        parts = [p.to_ndarray()[0] for f in [*container.decode(audio=0), None] for p in resampler.resample(f)]
+        parts = [p.to_ndarray()[0] for f in [*decoded.decode(audio=0), None] for p in resampler.resample(f)]
     back = np.concatenate(parts)[: len(sound)]
     return np.pad(back, (0, len(sound) - len(back)))

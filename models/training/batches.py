@@ -1,7 +1,7 @@
 """Training batches of the phoneme encoder: random stretches of the cached shards, disguised anew every time.
 
-Reads shards in memory only. Working on log spectra makes the cheap disguises cheap: another vocal tract is a shifted mel
-axis, another microphone a smooth curve, noise and other voices an addition of powers.
+Reads shards in memory only. Working on log spectra makes the cheap disguises cheap: another vocal tract is a shifted
+mel axis, another microphone a smooth curve, noise and other voices an addition of powers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from models.training.corpus import UNLABELLED
 from models.training.features import Shard
 from models.visemes import PHONEME_VISEME, TABLE
 
-SHARES = {"so762": 0.36, "wuw": 0.18, "alphanum": 0.1, "wakewords": 0.04, "ljspeech": 0.1, "grid_s1": 0.05, "nonspeech": 0.03}
+SHARES = {
+    "so762": 0.36,
+    "wuw": 0.18,
+    "alphanum": 0.1,
+    "wakewords": 0.04,
+    "ljspeech": 0.1,
+    "grid_s1": 0.05,
+    "nonspeech": 0.03,
+}
 """How often each set is drawn; the languages of espeak-ng share what is left."""
 
 _START = np.array([row.start for row in TABLE], np.float32)
@@ -94,12 +102,11 @@ class Sampler:
         loud = np.log(np.mean(np.exp(spectrum), axis=(1, 2)))
         steady = curves(random, rows)[:, None, :] * 2 + np.log(random.exponential(1, (rows, frames, bands)) + 0.05)
         others = np.logaddexp(np.roll(spectrum, 1, 0), np.logaddexp(np.roll(spectrum, 2, 0), np.roll(spectrum, 3, 0)))
-        kind = random.random(rows)[:, None, None]
+        kind = random.random((rows, 1, 1))
         noise = np.where(kind < 0.35, steady, others).astype(np.float32)
         snr = random.uniform(0, 30, rows) / 10 * np.log(10)
-        gain = loud - snr - np.log(np.mean(np.exp(noise), axis=(1, 2)))
-        gain = np.where(kind[:, 0, 0] < 0.6, gain, -60)
-        return noise + gain[:, None, None].astype(np.float32)
+        gain = (loud - snr - np.log(np.mean(np.exp(noise), axis=(1, 2))))[:, None, None]
+        return noise + np.where(kind < 0.6, gain, -60).astype(np.float32)
 
     def _mask(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """SpecAugment (Park et al. 2019), and short losses of everything."""

@@ -1,7 +1,7 @@
 """The speech that the phoneme encoder learns from: real clips with forced alignments, and who is kept back.
 
-Reads a data folder (`--data`), writes nothing. A `Clip` carries its sound's place and gapless segments of phonemes; whole
-speakers are held out by name, so that every decision is taken on people no training heard.
+Reads a data folder (`--data`), writes nothing. A `Clip` carries its sound's place and gapless segments of phonemes;
+whole speakers are held out by name, so that every decision is taken on people no training heard.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ from models.visemes import PHONEME_INDEX, from_arpabet
 
 UNLABELLED = 255
 
-HELD_OUT_SPEAKERS = frozenset(
-    # so762: 12 of 112 (6 f, 6 m); wuw: every session whose number ends in 7; alphanum: 7 of 70
-    "0120 0461 0981 1029 1186 1372 2022 2129 2355 9601 9619 9630 "
-    "R_1DN3Yy2ILEefmz8 R_34i05S8YXzyAyGE R_41aiHA1p9OLYbuY R_4TIdkLil27HhMH3 R_5F0Zpg07Mr16uBz R_6thxkopa8CNYELv "
-    "R_7NCxNP8jSj5mq6n".split()
-)
+# Beside these, every session of wuw whose number ends in 7.
+HELD_OUT_SPEAKERS = frozenset({
+    # so762: 12 of 112, 5 women and 7 men
+    "0120", "0461", "0981", "1029", "1186", "1372", "2022", "2129", "2355", "9601", "9619", "9630",
+    # alphanum: 7 of 70
+    "R_1DN3Yy2ILEefmz8", "R_34i05S8YXzyAyGE", "R_41aiHA1p9OLYbuY", "R_4TIdkLil27HhMH3", "R_5F0Zpg07Mr16uBz",
+    "R_6thxkopa8CNYELv", "R_7NCxNP8jSj5mq6n",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Speech in many languages with exact phoneme times, from the installed espeak-ng.
 
-Calls libespeak-ng through ctypes (its phoneme events, in IPA); reads `sentences.txt` beside it. One voice at a time: the
-library keeps global state, so this is for scripts, not for servers. The events of p, t, k (and of b, d, g at the start of
-a word) mark the burst, so those segments are extended back over the silent closure before it.
+Calls libespeak-ng through ctypes (its phoneme events, in IPA); reads `sentences.txt` beside it. One voice at a time:
+the library keeps global state, so this is for scripts, not for servers. The events of p, t, k (and of b, d, g at the
+start of a word) mark the burst, so those segments are extended back over the silent closure before it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -21,9 +23,43 @@ from models.rates import SPEECH_RATE
 from models.training.corpus import Segment
 from models.visemes import from_ipa
 
-LANGUAGES = ("en-us", "en", "de", "fr", "es", "pt-br", "nl", "pl", "ru", "tr", "sv", "fi", "cmn-latn-pinyin", "ja", "hi")
+LANGUAGES = (
+    "en-us",
+    "en",
+    "de",
+    "fr",
+    "es",
+    "pt-br",
+    "nl",
+    "pl",
+    "ru",
+    "tr",
+    "sv",
+    "fi",
+    "cmn-latn-pinyin",
+    "ja",
+    "hi",
+)
 HELD_OUT_LANGUAGE = "it"
-VARIANTS = ("", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "f1", "f2", "f3", "f4", "f5", "klatt", "klatt2", "klatt4")
+VARIANTS = (
+    "",
+    "m1",
+    "m2",
+    "m3",
+    "m4",
+    "m5",
+    "m6",
+    "m7",
+    "m8",
+    "f1",
+    "f2",
+    "f3",
+    "f4",
+    "f5",
+    "klatt",
+    "klatt2",
+    "klatt4",
+)
 
 _SYNCHRONOUS, _PHONEME_EVENTS_IPA, _UTF8 = 2, 3, 1
 _WORD, _PHONEME = 1, 7
@@ -102,8 +138,10 @@ def speak(
     engine.sound.clear()
     engine.events.clear()
     data = text.encode() + b"\0"
-    engine.check(library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, _UTF8, None, None), f"the text {text!r}")
-    sound = np.concatenate(engine.sound).astype(np.float32) / 32768
+    engine.check(
+        library.espeak_Synth(data, ctypes.c_size_t(len(data)), 0, 1, 0, _UTF8, None, None), f"the text {text!r}"
+    )
+    sound = np.concatenate(engine.sound).astype(np.float32) / np.float32(32768)
     return _to_speech_rate(sound, engine.rate), _segments(engine.events, len(sound) / engine.rate)
 
 
@@ -143,25 +181,26 @@ def _sentences(language: str) -> list[str]:
 
 
 def _segments(events: list[tuple[int, float, str]], duration_s: float) -> list[Segment]:
-    starts: list[tuple[str, float, bool]] = [("sil", 0.0, True)]  # phoneme, when, first of a word
-    word_start_s = -1.0
-    for kind, at_s, text in events:
-        if kind == _WORD:
-            word_start_s = at_s
-            continue
-        for part in from_ipa(text):
-            starts.append((part, at_s, abs(at_s - word_start_s) < 0.002))
-    edges = [at_s for _, at_s, _ in starts] + [duration_s]
-    for i, (phoneme, at_s, first) in enumerate(starts):  # parts of an affricate share its time
-        same = [j for j in range(1, len(starts)) if starts[j][1] == at_s]
-        if len(same) > 1 and i == same[0]:
-            following = edges[same[-1] + 1]
-            for n, j in enumerate(same):
-                edges[j] = at_s + (following - at_s) * n / len(same)
-        if i and (phoneme in ("p", "t", "k") or (first and phoneme in ("b", "d", "ɡ"))):
-            previous_s = edges[i] - edges[i - 1]
-            edges[i] -= min(_CLOSURE_S, previous_s if starts[i - 1][0] == "sil" else 0.5 * previous_s)
-    return [Segment(s[0], edges[i], edges[i + 1]) for i, s in enumerate(starts) if edges[i + 1] > edges[i]]
+    words_s = {at_s for kind, at_s, _ in events if kind == _WORD}
+    spoken = [(at_s, from_ipa(text)) for kind, at_s, text in events if kind == _PHONEME and from_ipa(text)]
+    segments = [Segment("sil", 0.0, spoken[0][0] if spoken else duration_s)]
+    for (at_s, parts), (next_s, _) in pairwise([*spoken, (duration_s, ())]):
+        each_s = (next_s - at_s) / len(parts)
+        for number, phoneme in enumerate(parts):
+            segment = Segment(phoneme, at_s + number * each_s, at_s + (number + 1) * each_s)
+            if phoneme in ("p", "t", "k") or (phoneme in ("b", "d", "ɡ") and at_s in words_s):
+                segment = _with_closure(segments, segment)
+            segments.append(segment)
+    return [s for s in segments if s.end_s > s.start_s]
+
+
+def _with_closure(before: list[Segment], stop: Segment) -> Segment:
+    """The stop with the closure ahead of its burst, which is taken from the last of `before`."""
+    last = before[-1]
+    share = 1.0 if last.phoneme == "sil" else 0.5
+    start_s = stop.start_s - min(_CLOSURE_S, share * (last.end_s - last.start_s))
+    before[-1] = replace(last, end_s=start_s)
+    return replace(stop, start_s=start_s)
 
 
 def _to_speech_rate(sound: NDArray[np.float32], rate: int) -> NDArray[np.float32]:

@@ -41,8 +41,8 @@ class Shard:
 
     @staticmethod
     def load(folder: Path) -> Shard:
-        arrays = [np.load(folder / f"{name}.npy") for name in ("spectrum", "phoneme", "progress")]
-        return Shard(*arrays, json.loads((folder / "spans.json").read_text()))
+        spectrum, phoneme, progress = (np.load(folder / f"{name}.npy") for name in ("spectrum", "phoneme", "progress"))
+        return Shard(spectrum, phoneme, progress, json.loads((folder / "spans.json").read_text()))
 
 
 def write_shard(folder: Path, pieces: Iterable[tuple[str, NDArray[np.float32], list[corpus.Segment]]]) -> int:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from models import weights
 from models.landmarks import CROP_MARGIN, CROP_SIDE, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Region
 from models.training.landmarks_augment import disguise, warp_crop
-from models.training.landmarks_data import EYES, LIPS, Example, load_examples
+from models.training.landmarks_data import EYES, LIPS, Example, load_examples, read_labels
 
 COMPONENTS = 96
 
@@ -75,7 +75,7 @@ class LandmarkNet(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.trunk(self.standardise(x))
         points = self.shape(self.coefficients(features))
-        return points.reshape(len(x), -1, 2), self.certainty(features)[:, 0]
+        return points.reshape(-1, points.shape[1] // 2, 2), self.certainty(features)[:, 0]
 
 
 def jittered(points: NDArray, rng: Generator, coarse: bool, margin: float = CROP_MARGIN) -> Region:
@@ -228,7 +228,7 @@ def main() -> None:
     if options.export_only:
         mean, basis = np.zeros(956, np.float32), np.zeros((COMPONENTS, 956), np.float32)
     else:
-        examples, mirror = load_examples(options.data, options.labels)
+        examples, mirror = load_examples(options.data, read_labels(options.labels))
         training = [e for e in examples if not e.held_out]
         print(f"{len(training)} pictures to train on, {len(examples) - len(training)} held out", flush=True)
         mean, basis = point_distribution(training, np.random.default_rng(0))

@@ -87,11 +87,17 @@ class Example:
     points: NDArray[np.float32]
 
 
-def load_examples(data: Path, labels: Path, face_px: float = 200) -> tuple[list[Example], NDArray[np.int64]]:
+def read_labels(file: Path) -> dict[str, NDArray]:
+    """The arrays that `landmarks_teacher.label` made, from the file where its command line put them."""
+    with np.load(file) as stored:
+        return dict(stored)
+
+
+def load_examples(
+    data: Path, labels: dict[str, NDArray], face_px: float = 200
+) -> tuple[list[Example], NDArray[np.int64]]:
     """Examples, no face larger than `face_px`, and the (478,) order of the points of a mirrored picture."""
-    with np.load(labels) as stored:
-        points = dict(zip(stored["key"].tolist(), stored["points"], strict=True))
-        mirror = stored["mirror"]
+    points = dict(zip(labels["key"].tolist(), labels["points"], strict=True))
     examples = []
     for source in list_sources(data):
         if source.key not in points:
@@ -101,4 +107,4 @@ def load_examples(data: Path, labels: Path, face_px: float = 200) -> tuple[list[
         if scale < 1:
             picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         examples.append(Example(source.key, source.held_out, picture, (at * scale).astype(np.float32)))
-    return examples, mirror
+    return examples, labels["mirror"]

@@ -25,7 +25,7 @@ from models import weights
 from models.landmarks import DETECTOR_STRIDE, DETECTOR_UNIT_PX, Region
 from models.training.landmarks import Block, Standardise, conv, save
 from models.training.landmarks_augment import disguise
-from models.training.landmarks_data import Example, load_examples
+from models.training.landmarks_data import Example, load_examples, read_labels
 
 SIDE = 128
 
@@ -243,7 +243,7 @@ def main() -> None:
     if options.start:
         net.load_state_dict(torch.load(options.start))
     if not options.export_only:
-        examples, _ = load_examples(options.data, options.labels, face_px=112)
+        examples, _ = load_examples(options.data, read_labels(options.labels), face_px=112)
         train(net, [e for e in examples if not e.held_out], options.minutes, options.rate, options.checkpoint)
         net.load_state_dict(torch.load(options.checkpoint))
     export(net)

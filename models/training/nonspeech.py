@@ -1,4 +1,5 @@
-"""Sounds that are no speech, made by arithmetic: breath, keyboard, hum, music and room tone. The mouth must rest on them.
+"""Sounds that are no speech, made by arithmetic: breath, keyboard, hum, music and room tone. The mouth must rest on
+them.
 
 Pure functions of a random generator; touches nothing.
 """
@@ -13,16 +14,16 @@ from scipy.signal import butter, sosfilt
 
 from models.rates import SPEECH_RATE
 
-Sound = NDArray[np.float32]
+Sound = NDArray[np.floating]
 
 
-def sounds(random: np.random.Generator, count: int, seconds: float = 6.0) -> Iterator[Sound]:
+def sounds(random: np.random.Generator, count: int, seconds: float = 6.0) -> Iterator[NDArray[np.float32]]:
     """`count` sounds of (N,) samples, every kind in turn, at random loudness."""
     kinds = (breath, keyboard, hum, music, room_tone)
     for i in range(count):
         sound = kinds[i % len(kinds)](random, int(seconds * SPEECH_RATE))
         loud = 10 ** (random.uniform(-45, -8) / 20) / max(float(np.abs(sound).max()), 1e-9)
-        yield (sound * loud).astype(np.float32)
+        yield np.asarray(sound * loud, np.float32)
 
 
 def breath(random: np.random.Generator, samples: int) -> Sound:
@@ -36,7 +37,7 @@ def breath(random: np.random.Generator, samples: int) -> Sound:
         end = min(samples, at + length)
         sound[at:end] = puff[: end - at]
         at = end + int(random.uniform(0.1, 1) * SPEECH_RATE)
-    return sound.astype(np.float32) + 1e-3 * random.standard_normal(samples)
+    return sound + 1e-3 * random.standard_normal(samples)
 
 
 def keyboard(random: np.random.Generator, samples: int) -> Sound:
@@ -71,7 +72,9 @@ def music(random: np.random.Generator, samples: int) -> Sound:
             length = int(random.uniform(0.15, 1.2) * SPEECH_RATE)
             time_s, pitch = np.arange(length) / SPEECH_RATE, base * 2 ** (random.choice(scale) / 12)
             tone = sum(
-                random.uniform(0.2, 1) / k * np.sin(2 * np.pi * pitch * k * time_s) for k in range(1, 9) if pitch * k < 7500
+                random.uniform(0.2, 1) / k * np.sin(2 * np.pi * pitch * k * time_s)
+                for k in range(1, 9)
+                if pitch * k < 7500
             )
             tone = tone * np.minimum(1, time_s / 0.02) * np.exp(-time_s * random.uniform(0, 6))
             end = min(samples, at + length)

@@ -1,9 +1,9 @@
 """The network of the phoneme encoder, and its export to ONNX.
 
-Touches only the file it exports to. The trunk is causal: convolutions at 100 frames a second, folded to one step a 40 ms
-chunk, then dilated convolutions and two GRUs. For each look-ahead one head reads the trunk's state now and what the trunk
-said that many chunks ago, and names the four frames of that earlier chunk; so every look-ahead comes from one pass.
-All that a session must remember is one row `memory`, which goes in and comes out.
+Touches only the file it exports to. The trunk is causal: convolutions at 100 frames a second, folded to one step a 40
+ms chunk, then dilated convolutions and two GRUs. For each look-ahead one head reads the trunk's state now and what
+the trunk said that many chunks ago, and names the four frames of that earlier chunk; so every look-ahead comes from
+one pass. All that a session must remember is one row `memory`, which goes in and comes out.
 """
 
 from __future__ import annotations
@@ -43,19 +43,20 @@ class PhonemeNetwork(nn.Module):
         self.first = nn.Conv1d(mel.BANDS, front, 5)
         self.fine = CausalBlock(front, 5, 1)
         self.fold = nn.Linear(front * MEL_FRAMES, width)
-        self.blocks = nn.ModuleList([CausalBlock(width, 3, 1), CausalBlock(width, 3, 2)])
+        blocks = [CausalBlock(width, 3, 1), CausalBlock(width, 3, 2)]
+        self.blocks = nn.ModuleList(blocks)
         self.grus = nn.ModuleList([nn.GRU(width, width, batch_first=True) for _ in range(2)])
         self.norm = nn.LayerNorm(width)
         self.recent = nn.Linear(width, recent)
         self.hidden = nn.ModuleList([nn.Linear(width + recent, head) for _ in DELAYS])
         self.heads = nn.ModuleList([nn.Linear(head, MEL_FRAMES * sum(WIDTHS)) for _ in DELAYS])
-        self.memory_shapes = (
+        self.memory_shapes: list[tuple[int, int]] = [
             (4, mel.BANDS),
             (self.fine.history, front),
-            *((block.history, width) for block in self.blocks),
-            *((1, width) for _ in self.grus),
+            *[(block.history, width) for block in blocks],
+            *[(1, width) for _ in self.grus],
             (max(DELAYS), recent),
-        )
+        ]
         self.memory_size = sum(steps * wide for steps, wide in self.memory_shapes)
 
     def forward(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,168 @@
+"""The phoneme encoder: streaming and batching change nothing, bad input heals, and three languages are heard."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from models.phonemes import EncoderState, PhonemeEncoder, SpeechFrames, speech_track
+from models.rates import LOOK_AHEADS_MS, MEL_FRAMES, SPEECH_CHUNK, SPEECH_RATE
+from models.visemes import ARTICULATION, PHONEME_VISEME, PHONEMES, VISEME_INDEX, VISEMES, from_ipa
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PHONES = json.loads((FIXTURES / "speech_phones.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def encoder() -> PhonemeEncoder:
+    return PhonemeEncoder()
+
+
+def speech(language: str) -> np.ndarray:
+    with av.open(str(FIXTURES / f"speech_{language}.opus")) as container:
+        resampler = av.AudioResampler("flt", "mono", SPEECH_RATE)
+        frames = [*container.decode(audio=0), None]
+        return np.concatenate([p.to_ndarray()[0] for f in frames for p in resampler.resample(f)])
+
+
+def chunks_of(sound: np.ndarray) -> np.ndarray:
+    return sound[: len(sound) // SPEECH_CHUNK * SPEECH_CHUNK].reshape(-1, 1, SPEECH_CHUNK)
+
+
+def run(encoder: PhonemeEncoder, chunks: np.ndarray, state: EncoderState | None = None):
+    state = state or encoder.initial_state(chunks.shape[1])
+    answers = []
+    for chunk in chunks:
+        frames, state = encoder.step(chunk, state)
+        answers.append(frames)
+    return answers, state
+
+
+def assert_finite(frames: SpeechFrames) -> None:
+    for field in fields(frames):
+        assert np.isfinite(getattr(frames, field.name)).all(), field.name
+
+
+def test_shapes_and_ranges(encoder):
+    frames, state = encoder.step(np.zeros((3, SPEECH_CHUNK), np.float32), encoder.initial_state(3))
+    delays = len(LOOK_AHEADS_MS)
+    assert frames.viseme.shape == (3, delays, MEL_FRAMES, len(VISEMES))
+    assert frames.phoneme.shape == (3, delays, MEL_FRAMES, len(PHONEMES))
+    assert frames.articulation.shape == (3, delays, MEL_FRAMES, len(ARTICULATION))
+    assert frames.level_db.shape == frames.voicing.shape == frames.pitch_hz.shape == (3, MEL_FRAMES)
+    np.testing.assert_allclose(frames.viseme.sum(axis=3), 1, atol=1e-4)
+    np.testing.assert_allclose(frames.phoneme.sum(axis=3), 1, atol=1e-4)
+    assert frames.articulation.min() >= 0
+    assert frames.articulation.max() <= 1
+    assert len(state.split()) == 3
+
+
+def test_a_batch_row_is_heard_as_if_alone(encoder):
+    chunks = [chunks_of(speech(language))[:40] for language in PHONES]
+    together, _ = run(encoder, np.concatenate(chunks, axis=1))
+    for row, alone in enumerate(chunks):
+        for both, single in zip(together, run(encoder, alone)[0], strict=True):
+            np.testing.assert_allclose(both.viseme[row], single.viseme[0], atol=1e-4)
+            np.testing.assert_allclose(both.pitch_hz[row], single.pitch_hz[0], atol=1e-2)
+
+
+def test_states_gathered_and_split_go_on_as_before(encoder):
+    chunks = [chunks_of(speech(language))[:20] for language in PHONES]
+    states = [run(encoder, c[:10])[1] for c in chunks]
+    gathered = EncoderState.stack(states)
+    together, after = run(encoder, np.concatenate([c[10:] for c in chunks], axis=1), gathered)
+    for row, (state, alone) in enumerate(zip(states, chunks, strict=True)):
+        expected, end = run(encoder, alone[10:], state)
+        np.testing.assert_allclose(together[-1].phoneme[row], expected[-1].phoneme[0], atol=1e-4)
+        np.testing.assert_allclose(after.split()[row].memory, end.memory, atol=1e-3)
+
+
+def test_a_step_does_not_change_the_state_it_was_given(encoder):
+    chunk = chunks_of(speech("en"))[5]
+    state = encoder.initial_state()
+    before = [getattr(state, field.name).copy() for field in fields(state)]
+    first, _ = encoder.step(chunk, state)
+    second, _ = encoder.step(chunk, state)
+    np.testing.assert_array_equal(first.viseme, second.viseme)
+    for field, array in zip(fields(state), before, strict=True):
+        np.testing.assert_array_equal(getattr(state, field.name), array)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_bad_samples_never_poison_the_state(encoder, bad):
+    chunks = chunks_of(speech("en")).copy()
+    chunks[20:22] = bad
+    hurt, _ = run(encoder, chunks)
+    for frames in hurt:
+        assert_finite(frames)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda c: c * 0, lambda c: c * 0 + 0.9, lambda c: np.sign(c), lambda c: c * 30, lambda c: c * 0.05],
+    ids=["lost", "constant", "clipped", "too loud", "too quiet"],
+)
+def test_hearing_recovers_within_300_ms(encoder, damage):
+    chunks = chunks_of(speech("en"))
+    hurt = chunks.copy()
+    hurt[30:40] = np.clip(damage(hurt[30:40]), -1, 1)
+    healthy, _ = run(encoder, chunks)
+    healed, _ = run(encoder, hurt)
+    delay = LOOK_AHEADS_MS.index(80)
+    after = slice(40 + 300 // 40 + 2, 110)
+    same = [
+        np.abs(a.viseme[0, delay] - b.viseme[0, delay]).sum(axis=1).mean() / 2
+        for a, b in zip(healthy[after], healed[after], strict=True)
+    ]
+    assert np.mean(same) < 0.25
+
+
+def test_a_wrong_shape_is_refused_in_words(encoder):
+    with pytest.raises(ValueError, match="640"):
+        encoder.step(np.zeros((1, 320), np.float32), encoder.initial_state())
+
+
+@pytest.mark.parametrize("language", sorted(PHONES))
+def test_speech_is_heard(encoder, language):
+    sound = speech(language)
+    track = speech_track(sound, 80, encoder)
+    assert len(track["time_s"]) == len(track["viseme"]) == -(-len(sound) // 160)
+    said = track["viseme"].argmax(axis=1)
+    true = np.zeros(len(said), int)
+    for label, start_s, end_s in PHONES[language]:
+        inside = (track["time_s"] >= start_s) & (track["time_s"] < end_s)
+        true[inside] = PHONEME_VISEME[PHONEMES.index(from_ipa(label)[0])] if label != "sil" else 0
+    shuffled = np.roll(true, len(true) // 2)
+    assert np.mean(said == true) > 0.4
+    assert np.mean(said == true) > np.mean(said == shuffled) + 0.2
+
+
+@pytest.mark.parametrize("look_ahead_ms", LOOK_AHEADS_MS)
+def test_a_track_is_the_stream_with_the_delay_taken_out(encoder, look_ahead_ms):
+    sound = speech("de")[: SPEECH_CHUNK * 30]
+    track = speech_track(sound, look_ahead_ms, encoder)
+    delay, row = look_ahead_ms // 40, LOOK_AHEADS_MS.index(look_ahead_ms)
+    streamed, _ = run(encoder, chunks_of(sound))
+    expected = np.concatenate([frames.viseme[0, row] for frames in streamed[delay:]])
+    np.testing.assert_allclose(track["viseme"][: len(expected)], expected, atol=1e-5)
+    assert track["time_s"][0] == pytest.approx(0.005)
+
+
+@pytest.mark.parametrize("kind", ["silence", "hiss", "hum"])
+def test_the_mouth_rests_when_nobody_speaks(encoder, kind):
+    time_s = np.arange(3 * SPEECH_RATE) / SPEECH_RATE
+    sound = {
+        "silence": np.zeros(len(time_s)),
+        "hiss": np.random.default_rng(0).normal(0, 0.003, len(time_s)),
+        "hum": 0.1 * np.sin(2 * np.pi * 50 * time_s) + 0.03 * np.sin(2 * np.pi * 150 * time_s),
+    }[kind].astype(np.float32)
+    said = speech_track(sound, 80, encoder)["viseme"].argmax(axis=1)
+    assert np.mean(said == VISEME_INDEX["sil"]) > 0.9
+
+
+def test_no_sound_is_refused_in_words(encoder):
+    with pytest.raises(ValueError, match="no sound"):
+        speech_track(np.zeros(0, np.float32), 80, encoder)
