@@ -63,7 +63,9 @@ class Sessions:
             return session, await self._connect(session, request.sdp, is_speaker=True)
         if self._shared.engine.sessions >= self._shared.engine.capacity:
             raise Busy(f"all {self._shared.engine.capacity} places are taken; try again in a moment")
-        name: str = request.avatar or await asyncio.to_thread(self._default_avatar)
+        name = request.avatar
+        if name is None:
+            name = await asyncio.to_thread(self._default_avatar)
         avatar = await self._shared.load_avatar(name)
         look_ahead_ms = request.look_ahead_ms
         if look_ahead_ms is None:
