@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+Picture = NDArray[np.integer | np.floating]
 Points = NDArray[np.float64]
 
 MESH_INPUT_PX = 256
@@ -56,7 +57,7 @@ class Landmarker:
         self._region = ((low + high) / 2 @ _rotation(angle).T, float((high - low).max()) * 1.5, angle)
         return points
 
-    def _detect(self, rgb: NDArray[np.uint8]) -> tuple[Points, float, float] | None:
+    def _detect(self, rgb: Picture) -> tuple[Points, float, float] | None:
         height, width = rgb.shape[:2]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
@@ -74,7 +75,7 @@ class Landmarker:
         angle = math.atan2(eyes[1, 1] - eyes[0, 1], eyes[1, 0] - eyes[0, 0])
         return (row[:2] + anchor) * side - offset, float(max(row[2], row[3])) * side * 1.5, angle
 
-    def _points(self, rgb: NDArray[np.uint8], centre: Points, size: float, angle: float) -> tuple[Points, float]:
+    def _points(self, rgb: Picture, centre: Points, size: float, angle: float) -> tuple[Points, float]:
         scale = size / MESH_INPUT_PX
         turn = _rotation(angle) * scale
         middle = np.full(2, MESH_INPUT_PX / 2)
@@ -97,7 +98,7 @@ class _TfLite:
         self._input = self._net.get_input_details()[0]["index"]
         self._outputs = [detail["index"] for detail in self._net.get_output_details()]
 
-    def __call__(self, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def __call__(self, x: NDArray[np.floating]) -> list[NDArray[np.float32]]:
         self._net.set_tensor(self._input, x.astype(np.float32))
         self._net.invoke()
         return [self._net.get_tensor(index) for index in self._outputs]

@@ -16,10 +16,10 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from models.generator import FrameGenerator
 from numpy.typing import NDArray
 
 from models.avatar import Avatar, AvatarFrame, StepInput
+from models.generator import FrameGenerator
 from models.rates import CHUNK_MS, FPS, look_ahead_chunks
 from models.style import Style
 from realtime.dsp import Decimator
