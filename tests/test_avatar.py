@@ -1,4 +1,4 @@
-"""The whole avatar: a batch equals its sessions alone, a film equals the live path, and the mouth follows the speech."""
+"""The whole avatar: a batch is its sessions alone, a film equals the live path, the mouth follows the speech."""
 
 from __future__ import annotations
 

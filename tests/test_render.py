@@ -1,4 +1,4 @@
-"""Films: as many frames as chunks of sound, both streams from zero, nothing half-written, and equal to the live path."""
+"""Films: as many frames as chunks of sound, both streams from zero, nothing half-written, equal to the live path."""
 
 from __future__ import annotations
 
