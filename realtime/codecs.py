@@ -47,7 +47,8 @@ def i420(picture: NDArray[np.uint8]) -> av.VideoFrame:
     """A BGR picture (H, W, 3) as planar YUV 4:2:0 (BT.601, video range). Odd last rows and columns are dropped."""
     height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
     even = np.ascontiguousarray(picture[:height, :width])
-    return av.VideoFrame.from_ndarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420), format="yuv420p")
+    planes = cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
+    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
 
 
 class _PictureEncoder:
@@ -132,7 +133,7 @@ class Vp8Encoder(_PictureEncoder):
         }
         codec = self._context("libvpx", width, height, options)
         codec.bit_rate = bitrate_bps
-        codec.qmin, codec.qmax = 2, 56
+        codec.qmin, codec.qmax = 2, 60
         return codec
 
     def _packetize(self, data: bytes) -> list[bytes]:

@@ -26,8 +26,8 @@ MAX_PACKETS = 64
 RESET_GAP = 500
 """A jump of the sequence number beyond this is another stream, not loss or reordering."""
 
-RESET_LATE = 12
-"""So many packets in a row beyond help mean that the path has changed: measure it anew."""
+RELEARN_LATE = 12
+"""So many packets in a row beyond the greatest delay mean that the path has changed: measure it anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class JitterCounts:
     duplicate: int = 0
     overflow: int = 0
     resets: int = 0
+    relearnt: int = 0
 
 
 @dataclass(slots=True)
@@ -115,9 +116,6 @@ class JitterBuffer:
         self._adapt(now_s - at / self.config.clock_rate, now_s)
         if sequence < self._expected or at < self._expected_at:
             self.counts.late += 1
-            self._late_in_a_row += 1
-            if self._late_in_a_row >= RESET_LATE:
-                self.restart()
             return
         if sequence in self._waiting:
             self.counts.duplicate += 1
@@ -143,7 +141,6 @@ class JitterBuffer:
                 self._expected += 1
                 self._expected_at = packet.at_samples + samples
                 self._concealed_s = 0.0
-                self._late_in_a_row = 0
             elif not self._conceal(now_s, out):
                 break
         return out
@@ -183,6 +180,13 @@ class JitterBuffer:
         elif transit_s < self._base[-1][1]:
             self._base[-1] = (self._base[-1][0], transit_s)
         late_s = transit_s - self._least_transit_s()
+        self._late_in_a_row = self._late_in_a_row + 1 if late_s > self.config.max_delay_s else 0
+        if self._late_in_a_row >= RELEARN_LATE:
+            self._base.clear()
+            self._base.append((now_s, transit_s))
+            self._lateness.clear()
+            self._late_in_a_row, late_s = 0, 0.0
+            self.counts.relearnt += 1
         self._lateness.append(late_s)
         low, high = self.config.min_delay_s, self.config.max_delay_s
         if late_s + MARGIN_S > self.delay_s:

@@ -20,8 +20,9 @@ URI_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 URI_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
 URI_ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 URI_PLAYOUT_DELAY = "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"
-PLAY_AT_ONCE = b"\0\0\0"
-"""Playout delay, 12 bits of least and 12 of most, in 10 ms: (0, 0) tells a browser to hold no picture back."""
+PLAY_SOON = b"\0\0\x28"
+"""Playout delay, 12 bits of least and 12 of most, in 10 ms: 0 to 400 ms. Nothing is held back for smoothness, yet the
+browser may hold a picture back for its sound. With (0, 0) it may not, and lips run ahead by the sound's buffer."""
 
 
 def ntp_timestamp(unix_s: float) -> int:
@@ -94,7 +95,7 @@ class ExtensionIds:
         """Extensions of one packet that leaves at `wall_s`; level_dbov is None for pictures."""
         send_time = struct.pack("!L", ntp_timestamp(wall_s) >> 14 & 0xFFFFFF)[1:]
         level = b"" if level_dbov is None else bytes((level_dbov & 0x7F,))
-        delay = PLAY_AT_ONCE if level_dbov is None else b""
+        delay = PLAY_SOON if level_dbov is None else b""
         pairs = (
             (self.mid, mid.encode()[:16]),
             (self.audio_level, level),

@@ -1,5 +1,5 @@
 """A stand-in for a session, and an aiortc client to connect to it: what the transport tests and benches share.
-The fake session counts 40 ms chunks; each picture carries its index as 12 black or white squares, each sound its own tone.
+The fake session counts 40 ms chunks; a picture says its index in 12 black or white squares, every tenth sound is a beep.
 `marked` and `read_index` draw and read that mark after any codec.
 """
 
@@ -32,7 +32,7 @@ def read_index(picture: NDArray[np.uint8]) -> int:
     """The index drawn by `marked`, from the centres of its squares."""
     row = picture[MARK_PX // 4 : 3 * MARK_PX // 4].mean(axis=(0, 2))
     centres = [row[bit * MARK_PX + MARK_PX // 4 : bit * MARK_PX + 3 * MARK_PX // 4].mean() for bit in range(MARK_BITS)]
-    return sum((value > 128) << bit for bit, value in enumerate(centres))
+    return sum(1 << bit for bit, value in enumerate(centres) if value > 128)
 
 
 class FakeSession:
@@ -148,10 +148,11 @@ class Client:
     async def _collect(self, track: MediaStreamTrack) -> None:
         while True:
             frame = await track.recv()
+            assert isinstance(frame, av.VideoFrame | av.AudioFrame) and frame.pts is not None and frame.time_base
             time_s = float(frame.pts * frame.time_base)
             if isinstance(frame, av.VideoFrame):
-                self.pictures.append((read_index(frame.to_ndarray(format="bgr24")), time_s))
-            elif isinstance(frame, av.AudioFrame):
+                self.pictures.append((read_index(frame.to_ndarray(format="bgr24").astype(np.uint8)), time_s))
+            else:
                 self.sound.append((time_s, frame.to_ndarray().reshape(-1, 2).mean(axis=1).astype(np.int16)))
 
 

@@ -1,0 +1,64 @@
+"""Server processes for benches: started on a free port, waited for, ended for certain.
+Starts processes; finds the machine's free ports. Benches measure from outside, on the process that a user would run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import aiohttp
+
+START_TIMEOUT_S = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@asynccontextmanager
+async def server(command: Sequence[str], ready_path: str, port: int) -> AsyncIterator[tuple[str, int]]:
+    """Run `python COMMAND`, and give its address and process id once `ready_path` answers."""
+    process = await asyncio.create_subprocess_exec(sys.executable, *command)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as http:
+            while True:
+                if process.returncode is not None:
+                    raise SystemExit(f"the server ended at once: python {' '.join(command)}")
+                with suppress(aiohttp.ClientError):
+                    async with http.get(address + ready_path) as answer:
+                        if answer.status == 200:
+                            break
+                await asyncio.sleep(0.1)
+        yield address, process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            try:
+                await asyncio.wait_for(process.wait(), 15)
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+
+@asynccontextmanager
+async def flash_server(mode: str, size: int = 512, codec: str = "H264") -> AsyncIterator[tuple[str, int]]:
+    """The transport alone (bench.flash_server)."""
+    port = free_port()
+    options = ["--port", str(port), "--mode", mode, "--size", str(size), "--codec", codec]
+    async with server(["-m", "bench.flash_server", *options], "/stats", port) as running:
+        yield running
+
+
+@asynccontextmanager
+async def real_server(*options: str) -> AsyncIterator[tuple[str, int]]:
+    """`server.py serve`, as users run it."""
+    port = free_port()
+    async with server(["server.py", "serve", "--port", str(port), *options], "/healthz", port) as running:
+        yield running

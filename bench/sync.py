@@ -1,0 +1,87 @@
+"""Skew of lips: a flash and a beep share an index; how far apart does Chromium show and play them?
+
+    python -m bench.sync [--seconds 60] [--size 512] [--codec H264|VP8]
+
+Real connection (webrtc.Peer), test picture instead of a face. Positive skew: the picture comes after its sound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from bench.browser import chromium_page, inbound, report
+from bench.flash_server import FLASH_EVERY
+from bench.results import percentiles, save, table
+from bench.servers import flash_server
+from realtime.aiortc_seam import VIDEO_CODECS
+from realtime.timebase import CHUNK_S
+
+WARM_UP_S = 5
+GATE_P95_MS = 60.0
+
+
+def skews_ms(flashes: list[float], beeps: list[float]) -> list[float]:
+    """Each flash's time less that of the beep nearest to it; flashes without a beep within half a period are left out."""
+    heard = np.asarray(beeps)
+    if not heard.size:
+        return []
+    skews = [flash - float(heard[np.abs(heard - flash).argmin()]) for flash in flashes]
+    return [skew for skew in skews if abs(skew) < FLASH_EVERY * CHUNK_S * 500]
+
+
+async def measure(seconds: float, size: int, codec: str) -> dict[str, Any]:
+    """Skews (ms) after a warm-up, and what the browser says of its buffers."""
+    playouts = []
+    async with flash_server("clock", size, codec) as (url, _), chromium_page(f"{url}/probe") as page:
+        await page.evaluate("connect('/sessions')")
+        for second in range(int(seconds)):
+            await asyncio.sleep(1)
+            seen = await inbound(page)
+            both = [seen.get(kind, {}).get("playout") for kind in ("audio", "video")]
+            if second >= WARM_UP_S and all(both):
+                playouts.append(both[1] - both[0])
+        seen = await report(page)
+    since = seen["frames"][0]["at"] + WARM_UP_S * 1000
+    skews = skews_ms([f["at"] for f in seen["flashes"] if f["at"] > since], [b["at"] for b in seen["beeps"]])
+    third = max(1, len(skews) // 3)
+    return {
+        "skew_ms": percentiles(skews),
+        "abs_skew_ms": percentiles(np.abs(skews)),
+        "drift_ms": round(float(np.median(skews[-third:]) - np.median(skews[:third])), 1) if skews else None,
+        "browser_playout_difference_ms": percentiles(playouts),
+        "inbound": seen["inbound"],
+        "codec": codec,
+        "frames": len(seen["frames"]),
+        "skews": [round(skew, 1) for skew in skews],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--codec", choices=VIDEO_CODECS, default=VIDEO_CODECS[0])
+    args = parser.parse_args()
+    figures = asyncio.run(measure(args.seconds, args.size, args.codec))
+    names = ("skew_ms", "abs_skew_ms", "browser_playout_difference_ms")
+    table(
+        [(name, *(figures[name][p] for p in ("p50", "p95", "p99", "n"))) for name in names],
+        ("", "p50", "p95", "p99", "n"),
+    )
+    sound, picture = figures["inbound"]["audio"], figures["inbound"]["video"]
+    print(
+        f"\n{args.codec} {picture['width']} px; buffers: sound {sound['jitterBufferMs']:.0f} ms, "
+        f"picture {picture['jitterBufferMs']:.0f} ms; drift {figures['drift_ms']} ms; "
+        f"{picture['decoded']} frames decoded, {picture['freezes']} freezes"
+    )
+    passed = figures["abs_skew_ms"]["p95"] is not None and figures["abs_skew_ms"]["p95"] <= GATE_P95_MS
+    print(f"gate |skew| p95 <= {GATE_P95_MS:.0f} ms: {'passed' if passed else 'FAILED'}")
+    save("sync", {"seconds": args.seconds, "size": args.size, **figures})
+
+
+if __name__ == "__main__":
+    main()
