@@ -25,10 +25,10 @@ LOWER_SHARE = 0.65
 ROUNDS, MANY_ROUNDS = 4, 40
 """Fixed-point rounds of the inverse warp: for speech, and for shutting a wide open mouth at enrolment."""
 
-HEAD_ROUNDS = 3
+HEAD_ROUNDS = 4
 
-INNER_LIP = 0.022
-"""Most of a lip's inside that shows when the mouth opens, in eye distances."""
+INNER_UPPER, INNER_LOWER = 0.005, 0.02
+"""Most of each lip's inside that shows when the mouth opens, in eye distances."""
 
 INNER_SHARE = 0.25
 """Share of the gap that it takes from either side until then."""
@@ -150,8 +150,9 @@ class FrameGenerator:
         down = own.lip_down
         upper, lower = self._edges(weights)
         gap = np.maximum((lower - upper) @ down, 0)
-        inner = np.minimum(INNER_SHARE * gap, INNER_LIP * own.unit_px)[:, None] * down
-        upper, lower = upper + inner, lower - inner
+        inner = INNER_SHARE * gap[:, None] * down
+        upper = upper + np.clip(inner, -INNER_UPPER * own.unit_px, INNER_UPPER * own.unit_px)
+        lower = lower - np.clip(inner, -INNER_LOWER * own.unit_px, INNER_LOWER * own.unit_px)
         if motion.head.any():
             upper, lower = (edge + self._head_shift(edge[None], motion.head)[0] for edge in (upper, lower))
         lip = self._layer(self._upper_2x, self._upper_fields, box, box, weights, before_head, rounds)

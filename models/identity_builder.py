@@ -19,6 +19,7 @@ from models.identity import Identity
 from models.generator import FrameGenerator
 from models.lips import (
     CLOSINGS,
+    COLUMNS,
     INNER_LOWER,
     INNER_UPPER,
     LipLine,
@@ -37,6 +38,9 @@ HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
 
 HOLD_REACH = 1.3
 """Distance from the head, in eye distances, over which the background stops following it."""
+
+BORDER_REACH = 0.35
+"""Distance from the picture's border, in eye distances, over which it stops too: nothing may come in from outside."""
 
 INNER_STRIP = 0.022
 """Height of the inner lip that comes to light in an open mouth, in eye distances."""
@@ -58,6 +62,9 @@ LINE_SEARCH = 0.03
 UPPER_LIP = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306,
              62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292]  # fmt: skip
 """Landmarks that move with the upper lip."""
+
+INCISORS_BELOW_CM = 0.30
+"""Edge of the upper incisors below the line between closed lips, which is seen; the fit only guesses it."""
 
 INNER_COLUMNS = slice(6, 32)
 """Columns of the lip line over which an aperture is averaged."""
@@ -136,7 +143,14 @@ def _prepared(
         moves[JAW_OPEN] *= gain
     if mouth is not None:
         factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1).astype(np.float32)
-        mouth = replace(mouth, jaw_travel=mouth.jaw_travel * factor[:, None])
+        edge = lips[0].points[[COLUMNS // 2 - 1, COLUMNS // 2]].mean(0)
+        lowered = INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ lips[0].down)
+        mouth = replace(
+            mouth,
+            jaw_travel=mouth.jaw_travel * factor[:, None],
+            upper_at=mouth.upper_at + lowered * lips[0].down,
+            lower_at=mouth.lower_at + lowered * lips[0].down,
+        )
     base_texture, upper_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, nodes, step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
@@ -217,9 +231,11 @@ def _head(
     distance = cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, 5) * step / unit
     chin = line.points.mean(0) + line.down * line.lower_px
     under = ((node_positions(everything, step) - chin) @ line.down) / (HOLD_REACH * unit)
-    hold = _smooth(1 - distance / HOLD_REACH) * (1 - _smooth(under))
+    inside = np.minimum(np.arange(nodes), np.arange(nodes)[::-1]) * step / (BORDER_REACH * unit)
+    border = _smooth(inside)[:, None] * _smooth(inside)
+    hold = _smooth(1 - distance / HOLD_REACH) * (1 - _smooth(under)) * border
     soft = blurred(np.stack([z[..., 0], hold], -1).astype(np.float32), 0.12 * unit / step)
-    return soft[..., 0], soft[..., 1]
+    return soft[..., 0], soft[..., 1] * border
 
 
 def _smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
