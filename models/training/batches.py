@@ -84,13 +84,13 @@ class Sampler:
 
     def _disguise(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
         random, rows = self._random, len(spectrum)
-        spectrum = warp(spectrum, np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.6)))
-        spectrum += curves(random, rows)[:, None, :]
+        spectrum = warp(spectrum, np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.5)))
+        spectrum += random.random((rows, 1, 1)).astype(np.float32) * curves(random, rows)[:, None, :]
         spectrum += random.uniform(-4, 1.5, (rows, 1, 1)).astype(np.float32)
-        for row in np.flatnonzero(random.random(rows) < 0.25):  # somebody turns the microphone
+        for row in np.flatnonzero(random.random(rows) < 0.2):  # somebody turns the microphone
             spectrum[row, random.integers(spectrum.shape[1]) :] += np.float32(random.uniform(-3, 3))
         spectrum = np.logaddexp(spectrum, self._noise(spectrum))
-        for row in np.flatnonzero(random.random(rows) < 0.2):  # a narrow wire
+        for row in np.flatnonzero(random.random(rows) < 0.12):  # a narrow wire
             spectrum[row, :, random.integers(45, mel.BANDS) :] -= np.float32(random.uniform(4, 12))
         start = random.uniform(-16, -5, rows).astype(np.float32)
         features, _ = mel.normalise(np.maximum(spectrum, np.log(1e-10)), start)
@@ -103,19 +103,19 @@ class Sampler:
         steady = curves(random, rows)[:, None, :] * 2 + np.log(random.exponential(1, (rows, frames, bands)) + 0.05)
         others = np.logaddexp(np.roll(spectrum, 1, 0), np.logaddexp(np.roll(spectrum, 2, 0), np.roll(spectrum, 3, 0)))
         kind = random.random((rows, 1, 1))
-        noise = np.where(kind < 0.35, steady, others).astype(np.float32)
+        noise = np.where(kind < 0.25, steady, others).astype(np.float32)
         snr = random.uniform(0, 30, rows) / 10 * np.log(10)
         gain = (loud - snr - np.log(np.mean(np.exp(noise), axis=(1, 2))))[:, None, None]
-        return noise + np.where(kind < 0.6, gain, -60).astype(np.float32)
+        return noise + np.where(kind < 0.4, gain, -60).astype(np.float32)
 
     def _mask(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """SpecAugment (Park et al. 2019), and short losses of everything."""
         random = self._random
         for row in features:
-            for _ in range(random.integers(0, 3)):
+            for _ in range(random.integers(0, 2)):
                 band = random.integers(mel.BANDS)
                 row[:, band : band + random.integers(1, 12)] = -0.5
-            for _ in range(random.integers(0, 4)):
+            for _ in range(random.integers(0, 3)):
                 frame = random.integers(len(row))
                 row[frame : frame + random.integers(1, 7)] = random.choice((-1.5, -0.5))
         return features

@@ -17,19 +17,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.training.batches import Batch, Sampler
 from models.training.features import CACHE, Shard
 from models.training.phoneme_network import DELAYS, WIDTHS, PhonemeNetwork, export
 from models.visemes import VISEME_INDEX, VISEMES
 
-PEAK_RATE, WARM_UP, DECAY = 1.5e-3, 100, 0.01
+PEAK_RATE, WARM_UP, DECAY, AVERAGING = 1.5e-3, 100, 0.01, 0.99
 
 
 def loss_of(network: PhonemeNetwork, batch: Batch, weight: Tensor) -> tuple[Tensor, list[float]]:
     """Mean loss over the look-aheads, and the viseme accuracy of each."""
     features = torch.from_numpy(batch.features)
-    logits, _ = network(features, torch.zeros(len(features), network.memory_size))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = network(features, torch.zeros(len(features), network.memory_size))
+    logits = logits.float()
     chunked = [torch.from_numpy(a).unflatten(1, (-1, 4)) for a in (batch.viseme, batch.phoneme, batch.articulation)]
     losses, hits = [], []
     for i, delay in enumerate(DELAYS):
@@ -76,22 +79,30 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     network = PhonemeNetwork()
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
     optimiser = torch.optim.AdamW(network.parameters(), lr=options.peak_rate, weight_decay=DECAY)
     checkpoint, step = options.cache / f"{options.name}.pt", 0
     if options.resume and checkpoint.exists():
         saved = torch.load(checkpoint)
         network.load_state_dict(saved["network"])
+        average.load_state_dict(saved["average"])
         optimiser.load_state_dict(saved["optimiser"])
         step = saved["step"]
     elif options.start_from:
         network.load_state_dict(torch.load(options.start_from)["network"])
+        average.module.load_state_dict(network.state_dict())
     shards = [Shard.load(f.parent) for f in sorted(options.cache.glob("*/spans.json"))]
     sampler = Sampler(shards, options.rows, options.frames, options.seed * 1_000_003 + step)
     weight = viseme_weights()
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {len(shards)} shards", flush=True)
 
     def save() -> None:
-        state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
+        state = {
+            "step": step,
+            "network": network.state_dict(),
+            "average": average.state_dict(),
+            "optimiser": optimiser.state_dict(),
+        }
         torch.save(state, checkpoint.with_suffix(".new"))
         checkpoint.with_suffix(".new").replace(checkpoint)
 
@@ -104,16 +115,18 @@ def main() -> None:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
+        average.update_parameters(network)
         step, seen, total, accuracy = step + 1, seen + 1, total + loss.item(), accuracy + torch.tensor(hits)
         if step % 50 == 0:
             each_s = (time.monotonic() - began) / seen
             shown = " ".join(f"{a:.3f}" for a in (accuracy / seen).tolist())
             print(f"step {step} loss {total / seen:.3f} visemes {shown} ({each_s:.2f} s a step)", flush=True)
             began, seen, total, accuracy = time.monotonic(), 0, 0.0, torch.zeros(len(DELAYS))
-        if step % 200 == 0:
+        if step % 100 == 0:
             save()
     save()
     if options.export:
+        network.load_state_dict(average.module.state_dict())
         export(network, options.export)
 
 
