@@ -6,9 +6,9 @@ glances, nods on accents) is a small explicit state whose draws are hashed from 
 until the last line.
 
 Sources. Blinks: rates Bentivoglio et al. 1997 (17 a minute at rest, 26 in conversation), durations and the quick
-closing Stern et al. 1984 and Evinger et al. 1991, at phrase ends Nakano & Kitazawa 2010, with gaze shifts Evinger et al. 1994.
-Gaze: speakers look away more than listeners, and come back at the end of the phrase: Kendon 1967, Argyle & Cook 1976;
-saccades Bahill et al. 1975. Head: nods on prominent syllables Hadar et al. 1983, Munhall et al. 2004.
+closing Stern et al. 1984 and Evinger et al. 1991, at phrase ends Nakano & Kitazawa 2010, with gaze shifts Evinger et
+al. 1994. Gaze: speakers look away more than listeners, and come back at the end of the phrase: Kendon 1967, Argyle &
+Cook 1976; saccades Bahill et al. 1975. Head: nods on prominent syllables Hadar et al. 1983, Munhall et al. 2004.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import voice, weights
-from models.blendshapes import FaceMotion
+from models.blendshapes import ARKIT_NAMES, HEAD_NAMES, FaceMotion
 from models.idle import IdleMotion
 from models.phonemes import SpeechFrames
-from models.rates import CHUNK_MS, LOOK_AHEADS_MS, MEL_FRAMES
+from models.rates import CHUNK_MS, FPS, LOOK_AHEADS_MS, MEL_FRAMES
 from models.rig import Gestures, weights_of
 from models.style import Style
 from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEME_INDEX
@@ -37,6 +37,9 @@ HISTORY_CHUNKS = PAST_CHUNKS + 1 + max(DELAYS)
 FRAME_MS = CHUNK_MS / MEL_FRAMES
 
 EVENT_SIGMA_MS = 14.0
+EVENT_AT_MS = (-5.0, 5.0, 15.0)
+"""A frame shows the strongest contact at these times from its middle: on film, lips close about 25 ms before the label
+says so."""
 EVENT_FROM, EVENT_FULL = 0.15, 0.50
 """Evidence below the first is no seal at all, above the second a whole one."""
 
@@ -66,15 +69,14 @@ class MotionParameters:
     """What is learned. P phonemes, C = len(SMOOTH) channels.
 
     dominance: (P, C) > 0. correction: (P, C), added to the encoder's targets. ahead_ms, carry_ms: (C,) how early and
-    late a sound is felt (standard deviations). shift_ms: (C,) when it is felt most, after its own time. loudness_slope:
-    opening gained, as a factor, per 10 dB above the speaker's usual level.
+    late a sound is felt, as standard deviations. loudness_slope: opening gained, as a factor, per 10 dB above the
+    speaker's usual level.
     """
 
     dominance: NDArray[np.float32]
     correction: NDArray[np.float32]
     ahead_ms: NDArray[np.float32]
     carry_ms: NDArray[np.float32]
-    shift_ms: NDArray[np.float32]
     loudness_slope: float
 
     @staticmethod
@@ -90,15 +92,14 @@ class MotionParameters:
             correction=np.array([rows[p]["correction"] for p in PHONEMES], np.float32),
             ahead_ms=np.array(said["ahead_ms"], np.float32),
             carry_ms=np.array(said["carry_ms"], np.float32),
-            shift_ms=np.array(said["shift_ms"], np.float32),
             loudness_slope=float(said["loudness_slope"]),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class MotionState:
-    """chunks: how many came in. history: (HISTORY_CHUNKS · 4, columns), oldest first, the best word on each 10 ms so far.
-    noise_db: level of what is not speech."""
+    """chunks: how many came in. history: (HISTORY_CHUNKS · 4, columns), oldest first, the best word so far on each
+    10 ms. noise_db: level of what is not speech."""
 
     chunks: int
     history: NDArray[np.float32]
@@ -114,11 +115,9 @@ class MotionModel:
         count = HISTORY_CHUNKS * MEL_FRAMES
         # Where each 10 ms lies from the middle of the chunk shown, when that chunk is the PAST_CHUNKS-th of the window.
         at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
-        from_peak = at_ms[:, None] + p.shift_ms
-        sigma = np.where(from_peak > 0, p.ahead_ms, p.carry_ms)
-        self._kernel = np.exp(-0.5 * (from_peak / sigma) ** 2).astype(np.float32)
-        inside_ms = (np.arange(MEL_FRAMES) + 0.5) * FRAME_MS - CHUNK_MS / 2
-        self._event = _gauss(at_ms - inside_ms[:, None], EVENT_SIGMA_MS)
+        sigma = np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms)
+        self._kernel = _gauss(at_ms[:, None], sigma)
+        self._event = _gauss(at_ms - np.array(EVENT_AT_MS)[:, None], EVENT_SIGMA_MS)
         self._gate = _gauss(at_ms, GATE_SIGMA_MS)
         self._gain = _gauss(at_ms, GAIN_SIGMA_MS)
         silence = np.zeros(_COLUMNS, np.float32)
@@ -222,7 +221,17 @@ def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion
     return FaceMotion(np.clip(speech_weights + idle.weights, 0.0, 1.0).astype(np.float32), idle.head)
 
 
-def _gauss(at_ms: NDArray[np.floating], sigma_ms: float) -> NDArray[np.float32]:
+def csv_header() -> list[str]:
+    """Columns of motion written as a table: time, the ARKit weights by name, head angles in radians."""
+    return ["time_s", *ARKIT_NAMES, *(f"head_{name}" for name in HEAD_NAMES[:3])]
+
+
+def csv_row(index: int, motion: FaceMotion) -> list[str]:
+    """One chunk as a row under `csv_header`."""
+    return [f"{index / FPS:.2f}", *(f"{value:.5f}" for value in (*motion.weights, *motion.head[:3]))]
+
+
+def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) -> NDArray[np.float32]:
     return np.exp(-0.5 * (at_ms / sigma_ms) ** 2).astype(np.float32)
 
 

@@ -18,6 +18,8 @@ JAW_SPEECH = 0.30
 """jawOpen of the widest vowel at the speaker's usual loudness (0.5 is a shout)."""
 
 JAW_MOST = 0.45
+LIPS_DRAWN = 0.8
+"""mouthClose of lips that a wide-open jaw does not part; 1 is a seal, which is for P, B and M alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     held = (1 - g.closure) * (1 - g.labiodental)  # what is left to lips that neither seal nor touch the teeth
     narrow = g.rounding * float(np.clip(1.25 - 1.5 * g.lip_open, 0.25, 1.0))
     wide = g.rounding * float(np.clip(1.6 * g.lip_open, 0.0, 1.0))
-    parted = max(0.0, g.lip_open - 0.8 * g.jaw)  # lips apart without the jaw: teeth show
+    # Jaw and lips part ways: lips wider than the jaw show teeth (s, e), lips narrower close over an open jaw (w, u).
+    parted = max(0.0, g.lip_open - g.jaw)
+    drawn = LIPS_DRAWN * min(1.0, 4 * g.jaw) * max(0.0, 1 - g.lip_open / max(g.jaw, 1e-3)) * (1 - g.labiodental)
     out = np.zeros(len(ARKIT_NAMES), np.float32)
 
     def put(name: str, value: float) -> None:
@@ -64,7 +68,7 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     put_both("mouthUpperUp", strength * (0.22 * parted + 0.10 * min(1.0, g.lip_open)) * held)
     put("tongueOut", strength * 0.3 * g.tongue * apart)
 
-    put("mouthClose", g.closure)
+    put("mouthClose", max(g.closure, drawn))
     put_both("mouthPress", 0.22 * g.closure)
     put("mouthRollLower", 0.10 * g.closure)
     put("mouthRollUpper", 0.10 * g.closure)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,12 @@ MEASURED = ("jaw_open", "lip_open", "lip_round")
 JAW_WIDE, LIPS_WIDE, PUCKERED = 0.36, 0.125, 0.6
 """What the film shows at a target of 1: jawOpen and lip gap of the widest vowels, root of mouthPucker of W."""
 
-TEETH_MEET = ("SS", "CH", "DD", "TH", "FF")
-"""Visemes whose jaw stays as in the table: the landmarker reads jawOpen off the lips, and these part them over
-closed teeth."""
+JAW_HIGH = ("SS", "CH", "DD", "TH", "FF", "I")
+"""Visemes whose jaw stays as in the table: the landmarker reads jawOpen off the lips, and these part them more than they
+lower the jaw."""
+
+TEETH_HELD, HELD_DOMINANCE = ("SS", "CH"), 2.0
+"""Sibilants need the teeth together: they hold the jaw against any neighbour (Keating et al. 1994)."""
 
 HELD_OUT_EVERY = 5
 CORRECTION_RIDGE, DOMINANCE_RIDGE = 0.15, 0.04
@@ -107,10 +111,12 @@ class Dominance(torch.nn.Module):
         super().__init__()
         count = len(MEASURED)
         self.columns = [SMOOTH.index(name) for name in MEASURED]
-        self.log_dominance = torch.nn.Parameter(torch.zeros(len(PHONEMES), count))
+        self._log_dominance = torch.nn.Parameter(torch.zeros(len(PHONEMES), count))
         self._correction = torch.nn.Parameter(torch.zeros(len(PHONEMES), count))
         self._free = torch.ones(len(PHONEMES), count)
-        self._free[np.isin(PHONEME_VISEME, [VISEME_INDEX[v] for v in TEETH_MEET]), 0] = 0
+        self._free[_rows(JAW_HIGH), 0] = 0
+        self._firm = torch.zeros(len(PHONEMES), count)
+        self._firm[_rows(TEETH_HELD), 0] = math.log(HELD_DOMINANCE)
         self.log_ahead = torch.nn.Parameter(torch.full((count,), 60.0).log())
         self.log_carry = torch.nn.Parameter(torch.full((count,), 60.0).log())
         self.slope = torch.nn.Parameter(torch.tensor(0.2))
@@ -121,6 +127,10 @@ class Dominance(torch.nn.Module):
     @property
     def correction(self) -> torch.Tensor:
         return self._correction * self._free
+
+    @property
+    def log_dominance(self) -> torch.Tensor:
+        return torch.where(self._firm != 0, self._firm, self._log_dominance)
 
     def forward(self, phoneme: torch.Tensor, target: torch.Tensor, louder: torch.Tensor) -> torch.Tensor:
         """(B, F, P), (B, F, C), (B, F) → (B, F / 4, measured)."""
@@ -142,6 +152,10 @@ class Dominance(torch.nn.Module):
         opening = torch.ones_like(smooth)
         opening[..., :2] = (1 + self.slope * louder).clamp(GAIN_LEAST, GAIN_MOST)[..., None]
         return self.rest + smooth * opening
+
+
+def _rows(visemes: tuple[str, ...]) -> NDArray[np.bool_]:
+    return np.isin(PHONEME_VISEME, [VISEME_INDEX[v] for v in visemes])
 
 
 def batch(clips: list[Clip]) -> list[torch.Tensor]:
