@@ -19,7 +19,7 @@ def polygon_alpha(points: NDArray[np.floating], shape: tuple[int, int], soft_px:
     at = np.round(((points + 0.5) * scale - 0.5) * 16).astype(np.int32)
     cv2.fillPoly(fine, [at], 255, cv2.LINE_8, 4)
     alpha = cv2.resize(fine, shape[::-1], interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(alpha, (0, 0), soft_px).astype(np.float32) / 255
+    return cv2.GaussianBlur(alpha, (0, 0), soft_px).astype(np.float32) / np.float32(255)
 
 
 def over(below: NDArray[np.uint8], above: NDArray[np.uint8], alpha: NDArray[np.float32]) -> None:

@@ -124,8 +124,8 @@ def framed(photo: NDArray[np.uint8], frame: Frame, size_px: int) -> NDArray[np.u
     """(size_px, size_px, 3) the square of the photo; what lies outside repeats the photo's edge."""
     right, bottom = frame.left + frame.side, frame.top + frame.side
     height, width = photo.shape[:2]
-    pad = [max(-frame.top, 0), max(bottom - height, 0), max(-frame.left, 0), max(right - width, 0)]
-    wide = cv2.copyMakeBorder(photo, *pad, cv2.BORDER_REPLICATE) if any(pad) else photo
-    square = wide[frame.top + pad[0] : bottom + pad[0], frame.left + pad[2] : right + pad[2]]
+    above, left = max(-frame.top, 0), max(-frame.left, 0)
+    beyond = ((above, max(bottom - height, 0)), (left, max(right - width, 0)), (0, 0))
+    square = np.pad(photo, beyond, mode="edge")[frame.top + above : bottom + above, frame.left + left : right + left]
     method = cv2.INTER_AREA if frame.side > size_px else cv2.INTER_CUBIC
-    return cv2.resize(square, (size_px, size_px), interpolation=method)
+    return np.asarray(cv2.resize(square, (size_px, size_px), interpolation=method), np.uint8)

@@ -1,6 +1,6 @@
 """From a fitted head to displacement fields: how each rest position of the photo moves with each ARKit weight.
 Pure arithmetic on arrays; touches nothing.
-The visible mesh is rasterised once on the node grid, its vertices' displacements interpolated and continued smoothly beyond it.
+The visible mesh is rasterised once on the node grid; its displacements are interpolated and continued beyond it.
 
 A mouth tears a single field apart, so there are two: `base` (all but the upper lip) and `upper` (the upper lip), each
 continued across the lip line as if the other lip were not there. They agree outside the wedges around the lip line.
@@ -107,10 +107,7 @@ def displacements(model: FaceModel, fit: FaceFit) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """base: (W, h, w, 2) over base_box; upper: (W, h, w, 2) over upper_box; W = 52 weights, then the lip closings.
-
-    upper_alpha: (h, w) float32 over upper_box: where the upper-lip layer is drawn; its lower edge is drawn by `generator`.
-    """
+    """base: (W, h, w, 2) over base_box; upper: (W, h, w, 2) over upper_box; W = 52 weights, then the lip closings."""
 
     base: NDArray[np.float32]
     upper: NDArray[np.float32]
@@ -177,7 +174,7 @@ def build_layers(
         return np.ascontiguousarray(smooth.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3))
 
     height = upper.upper_px + 0.1 * unit_px
-    low, high = upper.points.min(0) - height, lower.points.max(0) + [height, 0.25 * unit_px]
+    low, high = upper.points.min(0) - height, lower.points.max(0) + np.array([height, 0.25 * unit_px])
     upper_box = box_around(low, high, step, nodes)
     return Layers(finished(known_base, base_box), finished(known_upper, upper_box), base_box, upper_box)
 

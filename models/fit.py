@@ -1,6 +1,6 @@
 """Fits the 3D face to the landmarks of one photo: who it is, how the head stands, what the face does.
 Pure arithmetic on arrays; touches nothing.
-Alternates pose (Gauss-Newton), identity (ridge) and expression (ridge in 0..1), then spreads what is left over the mesh.
+Alternates pose (Gauss-Newton), identity (ridge) and expression (ridge in 0..1), then spreads the rest over the mesh.
 
 Regularised least squares on landmarks as in Blanz & Vetter (SIGGRAPH 1999) and Cao et al. (FaceWarehouse, 2014).
 """
@@ -32,8 +32,8 @@ NOT_FITTED = ("cheekPuff", "mouthClose", "mouthRoll", "jawForward", "eyeLook", "
 class FaceFit:
     """A head laid over a photo.
 
-    identity: (K,) float32. expression: (52,) float32, the photo's own. snap_px: (V, 2) float32, added to every projection
-    so that the landmarks' vertices lie on the landmarks.
+    identity: (K,) float32. expression: (52,) float32, the photo's own. snap_px: (V, 2) float32, added to every
+    projection so that the landmarks' vertices lie on the landmarks.
     """
 
     identity: NDArray[np.float32]
@@ -58,7 +58,7 @@ def fit_face(model: FaceModel, points: NDArray[np.floating]) -> FaceFit:
     identity_basis = model.identity[:, at].astype(np.float64)
     fitted = [i for i, name in enumerate(ARKIT_NAMES) if not name.startswith(NOT_FITTED)]
     expression_basis = model.expression[fitted][:, at].astype(np.float64)
-    weight = model.landmark_weight * (68 / len(at)) / (LANDMARK_SIGMA * unit) ** 2
+    weight = model.landmark_weight.astype(np.float64) * (68 / len(at)) / (LANDMARK_SIGMA * unit) ** 2
 
     identity, expression = np.zeros(len(identity_basis)), np.zeros(len(fitted))
     pose = _affine_pose(neutral, target, weight)

@@ -79,8 +79,8 @@ class FrameGenerator:
     def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
         weights = self._with_closings(motion.weights)
         before_head = self._before_head(motion.head)
-        frame = self._layer(self._base_2x, self._base_fields, self._base_box, self._all, weights, before_head, rounds)
-        frame = cv2.cvtColor(frame, cv2.COLOR_BGRA2BGR)
+        base = self._layer(self._base_2x, self._base_fields, self._base_box, self._all, weights, before_head, rounds)
+        frame = np.asarray(cv2.cvtColor(base, cv2.COLOR_BGRA2BGR), np.uint8)
         self._draw_mouth(frame, weights, motion, before_head, rounds)
         return frame
 
@@ -101,7 +101,7 @@ class FrameGenerator:
         return upper, own.lower_line + np.tensordot(weights, own.lower_contour, 1)
 
     def _turn(self, head: Array) -> Array:
-        """(2, 3) what the head's motion adds to a position before the centre of rotation (x, y, depth), without shift."""
+        """(2, 3) what the head's motion, its shift left out, adds to a place (x, y, depth) seen from its centre."""
         yaw, pitch, roll, *_, zoom = head.tolist()
         around_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
         around_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
@@ -116,7 +116,7 @@ class FrameGenerator:
         shift = (at - own.centre_px) @ turn[:, :2].T
         shift += head_here[..., :1] * turn[:, 2]
         shift += head[3:5] * np.float32(own.unit_px)
-        return shift * head_here[..., 1:]
+        return np.asarray(shift * head_here[..., 1:], np.float32)
 
     def _before_head(self, head: Array) -> Field:
         """(N, N, 2) where each node of the shown picture was before the head moved."""
@@ -170,7 +170,7 @@ class FrameGenerator:
         above = polygon_alpha(
             np.concatenate([upper, [upper[-1] - beyond, upper[0] - beyond]]) - origin, region.shape[:2]
         )
-        over(region, lip[..., :3], above * (lip[..., 3] / np.float32(255)))
+        over(region, lip[..., :3], above * lip[..., 3] * np.float32(1 / 255))
 
     def _mouth_moved(self, head: Array) -> Array:
         """(2, 3) the head's motion near the mouth as an affine map of the picture."""

@@ -29,16 +29,16 @@ class IdentityFileError(ValueError):
 class Identity:
     """One enrolled face. Pixels are those of `picture`; nodes are a grid every `step_px` of them.
 
-    picture: (S, S, 3) uint8 BGR, shown at rest. base_texture, upper_texture: (S, S, 3) and (S, S, 4) uint8, what the two
-    layers are drawn from; the fourth channel is where the upper-lip layer is drawn.
+    picture: (S, S, 3) uint8 BGR, shown at rest. base_texture, upper_texture: (S, S, 3) and (S, S, 4) uint8, what the
+    two layers are drawn from; the fourth channel is where the upper-lip layer is drawn.
     base_fields: (W, h, w, 2) float16 pixels per unit of weight over base_box; upper_fields likewise over upper_box;
     boxes are (left, top, right, bottom) in nodes. W: 52 weights, then the closings of lower and upper lip.
     upper_line, lower_line: (n, 2) px, the lips' inner edges, one line if they are shut. lip_down: (2,) of the face.
     upper_contour, lower_contour: (W, n, 2) px per unit of weight.
     closing: (2 * CLOSINGS, n), closings for a gap of 1 px less in each column.
     depth_px: (N, N) float16 towards the viewer, from the centre of rotation; hold: (N, N) float16 0..1, how much the
-    picture follows the head. centre_px: (2,). unit_px: the eye distance. mouth: what is seen between the lips; None while the
-    photo's own open mouth is being shut.
+    picture follows the head. centre_px: (2,). unit_px: the eye distance. mouth: what is seen between the lips;
+    None while the photo's own open mouth is being shut.
     """
 
     picture: NDArray[np.uint8]
@@ -65,7 +65,7 @@ class Identity:
         """Writes everything to `file` (.npz)."""
         leaves = dict(_leaves(self, ""))
         with Path(file).open("wb") as out:
-            np.savez(out, format_version=np.int32(FORMAT_VERSION), **leaves)
+            np.savez(out, format_version=np.int32(FORMAT_VERSION), **leaves)  # type: ignore[arg-type]
 
     @staticmethod
     def load(file: Path) -> Identity:

@@ -6,6 +6,7 @@ Fit, lip line, displacement fields of both layers, lip contours, head depth and 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,8 +16,8 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
 from models.fit import FaceFit, eye_distance, fit_face
-from models.identity import Identity
 from models.generator import FrameGenerator
+from models.identity import Identity
 from models.lips import (
     CLOSINGS,
     COLUMNS,
@@ -101,7 +102,7 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
         lips = lip_lines(points)
     line = refined(midway(*lips), picture, LINE_SEARCH * unit)
     fit = fit_face(model, points)
-    return _prepared(model, fit, picture, (line, line), unit, MouthInterior.build(model, fit, picture))
+    return _prepared(model, fit, picture, (line, line), unit, speaks=True)
 
 
 def _shut(
@@ -109,7 +110,7 @@ def _shut(
 ) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
     """The picture and its landmarks with the lips shut: most of the mouth's expression undone, then the gap closed."""
     fit = fit_face(model, points)
-    open_face = FrameGenerator(_prepared(model, fit, picture, lips, eye_distance(points)))
+    open_face = FrameGenerator(_prepared(model, fit, picture, lips, eye_distance(points), speaks=False))
     weights = np.zeros(len(ARKIT_NAMES), np.float32)
     for index, name in enumerate(ARKIT_NAMES):
         if name.startswith(("mouth", "jaw")):
@@ -129,9 +130,9 @@ def _prepared(
     picture: NDArray[np.uint8],
     lips: tuple[LipLine, LipLine],
     unit: float,
-    mouth: MouthInterior | None = None,
+    speaks: bool,
 ) -> Identity:
-    """All arrays of a fitted face whose lips' inner edges are `lips` (upper, lower)."""
+    """All arrays of a fitted face whose lips' inner edges are `lips`. speaks: with the inside of its mouth."""
     size = picture.shape[0]
     step = step_px(size)
     nodes = size // step
@@ -141,16 +142,6 @@ def _prepared(
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
-    if mouth is not None:
-        factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1).astype(np.float32)
-        edge = lips[0].points[[COLUMNS // 2 - 1, COLUMNS // 2]].mean(0)
-        lowered = INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ lips[0].down)
-        mouth = replace(
-            mouth,
-            jaw_travel=mouth.jaw_travel * factor[:, None],
-            upper_at=mouth.upper_at + lowered * lips[0].down,
-            lower_at=mouth.lower_at + lowered * lips[0].down,
-        )
     base_texture, upper_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, nodes, step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
@@ -173,14 +164,22 @@ def _prepared(
         hold=hold.astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
-        mouth=mouth,
+        mouth=_mouth(model, fit, picture, lips[0], gain) if speaks else None,
     )
+
+
+def _mouth(model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], line: LipLine, gain: float) -> MouthInterior:
+    """The inside of the mouth, its teeth placed by the line between the lips."""
+    mouth = MouthInterior.build(model, fit, picture, gain)
+    edge = line.points[COLUMNS // 2 - 1 : COLUMNS // 2 + 1].mean(0)
+    lowered = INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ line.down)
+    return replace(mouth, upper_at=mouth.upper_at + lowered * line.down, lower_at=mouth.lower_at + lowered * line.down)
 
 
 def _contours(
     layers: Layers, lips: tuple[LipLine, LipLine], step: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(W, n, 2) how the upper and the lower lip's edge move with each weight: their layers' fields, one at the corners."""
+    """(W, n, 2) how the edges of both lips move with each weight: as their layers do, as one at the corners."""
     upper = np.stack([sample(field, layers.upper_box, step, lips[0].points[None])[0] for field in layers.upper])
     lower = np.stack([sample(field, layers.base_box, step, lips[1].points[None])[0] for field in layers.base])
     for corner in (0, -1):
@@ -198,7 +197,7 @@ def _closing(lips: tuple[LipLine, LipLine], unit: float) -> NDArray[np.float32]:
 def _textures(
     picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """What the base and the upper-lip layer are drawn from; the latter's alpha is soft along the arch under the nose."""
+    """What the base and the upper-lip layer are drawn from; the latter's alpha is soft along its arch."""
     upper, lower = lips
     size = picture.shape[0]
     along, below = upper.coordinates(node_positions(Box(0, 0, size, size), 1))
@@ -238,7 +237,7 @@ def _head(
     return soft[..., 0], soft[..., 1] * border
 
 
-def _smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
+def _smooth(x: NDArray[Any]) -> NDArray[np.floating]:
     """0 below 0, 1 above 1, a smooth step between."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)

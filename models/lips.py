@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fit import EYE_OUTER
+from models.warp import remap
 
 INNER_UPPER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 INNER_LOWER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
@@ -31,8 +32,8 @@ CLOSING_REACH = 0.24
 class LipLine:
     """points: (38, 2) px from the subject's right corner (left in the picture) to the left one.
 
-    across, down: unit vectors (2,) of the face in the picture. upper_px, lower_px: height of the upper lip with the skin
-    up to the nose, and of the lower lip with the chin.
+    across, down: unit vectors (2,) of the face in the picture. upper_px, lower_px: height of the upper lip with the
+    skin up to the nose, and of the lower lip with the chin.
     """
 
     points: NDArray[np.float32]
@@ -67,7 +68,7 @@ def lip_lines(points: NDArray[np.floating]) -> tuple[LipLine, LipLine]:
     across = points[EYE_OUTER[1]] - points[EYE_OUTER[0]]
     across /= np.hypot(*across)
     down = np.array([-across[1], across[0]])
-    upper, lower = (_even(points[list(edge)]) for edge in (INNER_UPPER, INNER_LOWER))
+    upper, lower = (_even(points[list(edge)].astype(np.float64)) for edge in (INNER_UPPER, INNER_LOWER))
     centre = (upper + lower)[COLUMNS // 2] / 2
     above, below = float((centre - points[NOSE_BASE]) @ down), float((points[CHIN] - centre) @ down)
     directions = across.astype(np.float32), down.astype(np.float32)
@@ -76,12 +77,12 @@ def lip_lines(points: NDArray[np.floating]) -> tuple[LipLine, LipLine]:
 
 def midway(upper: LipLine, lower: LipLine) -> LipLine:
     """Where closed lips meet."""
-    return replace(upper, points=(upper.points + lower.points) / 2)
+    return replace(upper, points=(upper.points + lower.points) / np.float32(2))
 
 
 def gap_px(upper: LipLine, lower: LipLine) -> NDArray[np.float32]:
     """(38,) pixels between the lips."""
-    return (lower.points - upper.points) @ upper.down
+    return np.asarray((lower.points - upper.points) @ upper.down, np.float32)
 
 
 def _even(edge: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -113,7 +114,7 @@ def refined(line: LipLine, picture: NDArray[np.uint8], reach_px: float) -> LipLi
     grey = cv2.GaussianBlur(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), reach_px / 4)
     offsets = np.linspace(-reach_px, reach_px, 25)
     at = line.points[:, None] + offsets[None, :, None] * line.down
-    value = cv2.remap(grey, at.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    value = remap(grey, at.astype(np.float32))
     value = (value - value.mean(1, keepdims=True)) / (value.std() + 1.0)
     cost = value + 0.5 * (offsets / reach_px) ** 2
     cost[[0, -1]] += 4 * (offsets / reach_px) ** 2
@@ -146,7 +147,7 @@ def with_inner_lip(picture: NDArray[np.uint8], line: LipLine, strip_px: float, u
     covered = 0.45 * line.wedge_px(along, upper=not upper)
     inside = (depth > 0) & (depth < np.minimum(2 * strip_px, covered)) & (taper > 0)
     source = at - (sign * (1.5 * depth + 1.0))[..., None] * line.down
-    texture = cv2.remap(picture, source.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    texture = remap(picture, source.astype(np.float32))
     dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
     mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])
     return np.where(inside[..., None], mixed, picture).astype(np.uint8)

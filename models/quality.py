@@ -58,9 +58,8 @@ def _face(photo: NDArray[np.uint8], points: NDArray[np.floating]) -> NDArray[np.
     origin = (oval.max(0) + oval.min(0)) / 2 - side / 2
     scale = SHARP_SIDE_PX / side
     matrix = np.array([[scale, 0, -origin[0] * scale], [0, scale, -origin[1] * scale]])
-    small = photo
-    if scale < 0.5:  # average before thinning out, or fine texture turns into false sharpness
-        small = cv2.blur(photo, (round(1 / scale),) * 2)
+    # Averaged before it is thinned out, or fine texture turns into false sharpness.
+    small = cv2.blur(photo, (round(1 / scale),) * 2) if scale < 0.5 else photo
     picture = cv2.warpAffine(
         small, matrix, (SHARP_SIDE_PX,) * 2, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

@@ -8,6 +8,7 @@ Nodes sit in the middle of square cells of `step` pixels, so that `cv2.resize` b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -57,12 +58,17 @@ def node_positions(box: Box, step: int) -> Field:
     return np.stack(np.meshgrid(x, y), -1)
 
 
+def remap(values: NDArray[Any], at: NDArray[np.float32]) -> NDArray[Any]:
+    """`values` (h, w, c) at positions `at` (rows, columns, 2) in its own pixels, linearly; the edges hold beyond it."""
+    whole: NDArray[Any] = cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return whole
+
+
 def sample(field: NDArray[np.float32], box: Box, step: int, at: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values of `field` (over `box`) at pixel positions `at` (..., 2); beyond the box its edge values hold."""
     shape = at.shape[:-1]
     where = (at.reshape(shape[0], -1, 2) - (step - 1) / 2) / step - np.array([box.left, box.top], np.float32)
-    found = cv2.remap(field, where.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found.reshape(*shape, *field.shape[2:])
+    return remap(field, where.astype(np.float32)).reshape(*shape, *field.shape[2:])
 
 
 def invert(field: Field, box: Box, step: int, at: Field, rounds: int) -> Field:
@@ -76,7 +82,7 @@ def invert(field: Field, box: Box, step: int, at: Field, rounds: int) -> Field:
 def enlarge(field: Field, step: int) -> Field:
     """Node values to pixel values."""
     rows, columns = field.shape[:2]
-    return cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def doubled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -93,4 +99,4 @@ def doubled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def resample(picture_2x: NDArray[np.uint8], at: Field) -> NDArray[np.uint8]:
     """`picture` at pixel positions `at` (h, w, 2), from its `doubled` form."""
-    return cv2.remap(picture_2x, at * 2, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return remap(picture_2x, at * 2)
