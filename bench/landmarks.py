@@ -22,6 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from models.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Face, LandmarkModel
+from models.training.avatars import on_eyes
 from models.training.landmarks_augment import stylise
 from models.training.landmarks_data import EYES, LIPS, Example, list_sources, load_examples
 from models.training.landmarks_detector import texture, wiped
@@ -79,13 +80,6 @@ def errors(said: NDArray, true: NDArray) -> tuple[float, float, float]:
     """Mean error over the whole face, the lips and the eyes, in per cent of the outer-eye distance."""
     distance = np.hypot(*(said - true).T) / outer_eyes(true) * 100
     return float(distance.mean()), float(distance[list(LIPS)].mean()), float(distance[list(EYES)].mean())
-
-
-def on_eyes(points: NDArray) -> NDArray:
-    """Points turned, scaled and shifted so that the outer eye corners are at ∓1/2, 0."""
-    a, b = points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER]
-    (dx, dy), middle = b - a, (a + b) / 2
-    return (points - middle) @ np.array([[dx, -dy], [dy, dx]]) / (dx * dx + dy * dy)
 
 
 def baseline(examples: list[Example]) -> list[float]:

@@ -20,7 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 
-from models.training.landmarks_teacher import Teacher
+from models.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
+from models.training import illustration
+from models.training.landmarks_data import list_sources
+from models.training.landmarks_teacher import Teacher, label
 
 AVATARS = Path(__file__).resolve().parent.parent / "avatars"
 SIDE = 768
@@ -253,6 +256,26 @@ def make(recipe: Recipe, data: Path, teacher: Teacher) -> Picture:
     return np.clip(out, 0, 255).astype(np.uint8)
 
 
+def mean_face(data: Path) -> Points:
+    """(478, 2): the mean of the frontal synthetic faces with shut lips, made symmetric, in outer-eye distances."""
+    index = json.loads((data / "sfhq/index.json").read_text())
+    keys = [
+        key for key, e in index.items()
+        if abs(e["yaw_deg"]) < 4 and e["lip_gap"] < 0.01 and 4 < e["pitch_deg"] < 14
+    ]  # fmt: skip
+    wanted = {f"sfhq/{key}" for key in keys}
+    labels = label(data / "face_landmarker.task", [s for s in list_sources(data) if s.key in wanted])
+    mean = np.mean([on_eyes(points.astype(np.float64)) for points in labels["points"]], 0)
+    return (mean + mean[labels["mirror"]] * [-1, 1]) / 2
+
+
+def on_eyes(points: Points) -> Points:
+    """Points turned, scaled and shifted so that the outer eye corners are at ∓1/2, 0."""
+    a, b = points[RIGHT_EYE_OUTER], points[LEFT_EYE_OUTER]
+    (dx, dy), middle = b - a, (a + b) / 2
+    return (points - middle) @ np.array([[dx, -dy], [dy, dx]]) / (dx * dx + dy * dy)
+
+
 def store(name: str, title: str, picture: Picture, origin: str, licence: str) -> None:
     folder = AVATARS / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -274,6 +297,10 @@ def main() -> None:
                 "by models/training/avatars.py"
             )
             store(recipe.name, recipe.title, make(recipe, options.data, teacher), origin, "MIT (see LICENSE-SFHQ)")
+    if options.only in (None, "iris"):
+        drawn = illustration.draw(mean_face(options.data) * 190 + [384, 350], SIDE)
+        origin = "Nobody real: drawn by models/training/illustration.py on the proportions of a mean face"
+        store("iris", "Iris, drawn", drawn, origin, "MIT")
     shutil.copyfile(options.data / "sfhq/LICENSE-SFHQ", AVATARS / "LICENSE-SFHQ")
 
 
