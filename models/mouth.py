@@ -34,7 +34,7 @@ TONGUE_TIP_UP = 0.3
 """Value of tongueOut at which the tip touches the upper teeth (L, N, T, TH); below it the tip is on its way up."""
 
 TIP_TRAVEL_CM = 0.75
-INCISAL_SHOW_CM = (0.10, 0.25)
+INCISAL_SHOW_CM = (0.25, 0.4)
 LIP_SHADOW = 0.03
 """Reach of the upper lip's shadow in eye distances."""
 
@@ -48,8 +48,7 @@ class MouthInterior:
     upper: (h, w, 4), lower, tongue: (4, h, w, 4), premultiplied BGRA uint8 at twice the photo's resolution, the last
     two one for each of `JAW_KEYS`; *_anchor: (2,) the incisal edge in them. upper_at, lower_at: (2,) that edge in the
     photo. jaw_travel: (52, 2) px, how far each weight moves the lower one. own_jaw: jawOpen of the photo itself.
-    jaw_gain: factor on jawOpen. cavity: (3,) BGR. down_per_cm: (2,) px, a centimetre down the head. unit_px: distance
-    of the outer eye corners.
+    cavity: (3,) BGR. down_per_cm: (2,) px, a centimetre down the head. unit_px: distance of the outer eye corners.
     """
 
     upper: NDArray[np.uint8]
@@ -62,24 +61,19 @@ class MouthInterior:
     lower_at: NDArray[np.float32]
     jaw_travel: NDArray[np.float32]
     own_jaw: NDArray[np.float32]
-    jaw_gain: NDArray[np.float32]
     cavity: NDArray[np.float32]
     down_per_cm: NDArray[np.float32]
     unit_px: NDArray[np.float32]
 
     @staticmethod
-    def build(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], jaw_gain: float = 1.0) -> MouthInterior:
-        """Paints the mouth of a fitted photo (h, w, 3) uint8 BGR; about 0.3 s.
-
-        jaw_gain: how much further than the 3D face the lips of this photo part for the same jawOpen.
-        """
+    def build(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) -> MouthInterior:
+        """Paints the mouth of a fitted photo (h, w, 3) uint8 BGR; about 0.4 s."""
         tones = measure_tones(model, fit, photo_bgr)
         layers = paint_layers(model, fit, tones)
         camera = fit.pose.rotation[:2].T * np.array([fit.pose.scale_px, -fit.pose.scale_px], np.float32)
         down = -camera[1]
         snap = _snap(model, fit, down)
         travel = model.expression[:, incisor_vertices(model, "teeth_lower")].mean(1) @ camera
-        travel[JAW_OPEN] *= jaw_gain
         own = fit.expression[JAW_SHAPES] @ travel[JAW_SHAPES]
         eyes = landmark_px(model, fit, (33, 263))
         return MouthInterior(
@@ -95,7 +89,6 @@ class MouthInterior:
             ),
             jaw_travel=travel.astype(np.float32),
             own_jaw=np.float32(fit.expression[JAW_OPEN]),
-            jaw_gain=np.float32(jaw_gain),
             cavity=tones.cavity,
             down_per_cm=down.astype(np.float32),
             unit_px=np.float32(np.hypot(*(eyes[1] - eyes[0]))),
@@ -140,7 +133,7 @@ class MouthInterior:
         jaw_at = self.lower_at + weights @ self.jaw_travel
         tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
         tongue_at = jaw_at - (TONGUE_RAISED_CM + LOWER_LOWERED_CM + TIP_TRAVEL_CM * min(tip, 1.0)) * self.down_per_cm
-        jaw = float(self.own_jaw + self.jaw_gain * weights[JAW_OPEN])
+        jaw = float(self.own_jaw + weights[JAW_OPEN])
         lower = self.lower, self.lower_anchor, jaw_at
         tongue = self.tongue, self.tongue_anchor, tongue_at
         for pictures, anchor, at in (lower, tongue) if tip > 1 else (tongue, lower):
@@ -159,17 +152,17 @@ class MouthInterior:
         below = np.interp(columns, *_by_column(lower))
         unit = float(self.unit_px)
         under = np.clip((rows[:, None] - above) / (LIP_SHADOW * unit), 0, 1)
-        shadow = 0.6 + 0.4 * under * (2 - under)
+        shadow = 0.7 + 0.3 * under * (2 - under)
         gap = np.maximum(below - above, 0)
         wide = np.clip(gap / (0.05 * unit), 0, 1)
-        open_ = 0.85 + 0.15 * min(float(gap.max()) / (0.07 * unit), 1.0)
-        return (shadow * (0.6 + 0.4 * wide) * open_).astype(np.float32)
+        open_ = 0.88 + 0.12 * min(float(gap.max()) / (0.07 * unit), 1.0)
+        return (shadow * (0.7 + 0.3 * wide) * open_).astype(np.float32)
 
 
 def _snap(model: FaceModel, fit: FaceFit, down: NDArray[np.float32]) -> NDArray[np.float32]:
     """(2,) px from the fitted teeth to their place: along with the lips, and an edge that shows as much as edges do.
 
-    Upper incisors end 1 to 2.5 mm below the edge of the relaxed upper lip (Vig & Brundo, J. Prosthet. Dent. 1978).
+    Upper incisors end 2 to 4 mm below the relaxed upper lip of the young (Vig & Brundo, J. Prosthet. Dent. 1978).
     """
     lip = landmark_px(model, fit, (13,))[0]
     snap = fit.snap_px[model.lip_rings[7]].mean(0)
