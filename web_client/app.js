@@ -110,7 +110,7 @@ client.addEventListener("status", ({ detail: { status, error, seconds } }) => {
     const actions = error.code === "busy" ? ["Stop waiting", hangUp] : ["Try now", () => client.retryNow()];
     notice.show(`${error.message} Trying again in ${seconds} s.`, ...actions);
   } else if (status === "live") notice.hide();
-  if (status === "closed") Object.assign(state, { lines: 0 });
+  if (status === "waiting" || status === "closed") state.lines = 0; // nobody will tell how they ended
   draw();
 });
 const lineEnded = () => {
@@ -145,7 +145,7 @@ function draw() {
   $("mute").querySelector("use").setAttribute("href", state.muted ? "#i-mic-off" : "#i-mic");
   $("mute").querySelector("span").textContent = state.muted ? "Unmute" : "Mute";
   $("hear").ariaPressed = String(settings.hearYourself);
-  $("obs").disabled = !client.session;
+  $("obs").hidden = !client.session;
   // One's own voice, late and from the loudspeaker, is unbearable; a typed line is there to be heard.
   stage.setMuted(state.listening && !settings.hearYourself && state.lines === 0);
 }

@@ -55,8 +55,8 @@ export class Gallery {
   }
 
   #draw() {
-    const add = element("button", { className: "face add", type: "button", onclick: () => this.#input.click() });
-    add.append(icon("photo"), element("span", {}, "Your photo"));
+    const add = element("button", { className: "face add", type: "button", ariaLabel: "Add your photo", onclick: () => this.#input.click() });
+    add.append(icon("photo"), element("span", {}, "Add"));
     this.#faces.replaceChildren(...this.#avatars.map((avatar) => this.#face(avatar)), add);
   }
 

@@ -44,7 +44,7 @@ export class Stage {
 
   #onStatus(status) {
     this.#isLive = status === "live";
-    this.#pip.disabled = !this.#isLive;
+    this.#pip.hidden = !this.#isLive || !document.pictureInPictureEnabled;
     if (status === "live") this.#say("idle", WORDS.idle);
     else if (status === "connecting") this.#say("connecting", "Connecting…");
     else if (status === "waiting") this.#say("waiting", "Waiting…");
@@ -69,7 +69,6 @@ export class Stage {
 
   #offerPictureInPicture(notice) {
     const { video } = this.#avatar;
-    this.#pip.hidden = !document.pictureInPictureEnabled;
     this.#pip.onclick = async () => {
       try {
         await (document.pictureInPictureElement ? document.exitPictureInPicture() : video.requestPictureInPicture());

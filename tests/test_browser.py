@@ -1,0 +1,216 @@
+"""The page in a real Chromium, against the real server: what a visitor sees, hears and is told."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page, expect
+
+from tests.browser_kit import CAPACITY, ROOT, chromium, running_browser, running_server, watch
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.skipif(chromium() is None, reason="no Chromium: install Debian's chromium, or set CHROMIUM"),
+]
+
+LINE = "Papa may buy my mother a map of Bombay."
+module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("server")) as address:
+        yield address
+
+
+@module_fixture
+async def browser():
+    async with running_browser(chromium()) as browser:
+        yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser, server):
+    """A visitor who allows the microphone. `page.complaints` gathers what the console says is wrong."""
+    context = await browser.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 860})
+    page = await context.new_page()
+    page.complaints = []
+    page.on("console", lambda message: message.type == "error" and page.complaints.append(message.text))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    await _open(page, server)
+    yield page
+    await page.goto("about:blank")  # ends its session, which frees the place
+    await context.close()
+
+
+async def _open(page: Page, address: str) -> None:
+    await page.goto(address)
+    await expect(page.locator(".face img")).not_to_have_count(0)
+
+
+async def _say(page: Page, text: str) -> None:
+    await page.get_by_label("A line for the face to say").fill(text)
+    await page.keyboard.press("Enter")
+
+
+async def _picture(page: Page) -> None:
+    """Waits for the first frames."""
+    await page.wait_for_function("document.getElementById('avatar').video.currentTime > 0", timeout=20_000)
+
+
+def _state(page: Page, word: str, timeout_s: float = 10):
+    return expect(page.locator("#frame")).to_have_attribute("data-state", word, timeout=timeout_s * 1000)
+
+
+async def test_the_page_loads_quietly_and_from_one_place(browser, server):
+    page = await (await browser.new_context()).new_page()
+    complaints, elsewhere = [], []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: request.url.startswith((server, "data:")) or elsewhere.append(request.url))
+    await _open(page, server)
+    await page.wait_for_load_state("networkidle")
+    pictures = await page.locator(".face img").evaluate_all("all => all.map(one => one.naturalWidth)")
+    assert len(pictures) >= 3 and all(pictures)
+    assert await page.locator("#voice option").count() > 10
+    assert complaints == [] and elsewhere == []
+    await page.context.close()
+
+
+async def test_the_microphone_moves_the_mouth_and_comes_back_as_sound(page):
+    await page.get_by_role("button", name="Start talking").click()
+    await _picture(page)
+    seen = await watch(page, 7)
+    assert len(seen.change) > 100, "the picture stands still"
+    assert seen.mean_change(loud=True) > 3 * seen.mean_change(loud=False)
+    assert {"listening", "speaking"} <= set(seen.state)
+    assert await page.evaluate("document.getElementById('avatar').video.muted"), "one's own voice must not come back"
+    await page.get_by_role("button", name="Hear yourself").click()
+    assert not await page.evaluate("document.getElementById('avatar').video.muted")
+    assert await page.locator("#mute .meter").get_attribute("aria-valuenow") is not None
+    await expect(page.locator("#delay")).to_have_text(re.compile(r"^\d+ ms$"))
+    assert page.complaints == []
+
+
+async def test_a_typed_line_is_spoken_and_seen(page):
+    await _say(page, LINE)
+    await _state(page, "speaking")
+    seen = await watch(page, 4.5)
+    assert seen.mean_change(loud=True) > 3 * seen.mean_change(loud=False)
+    await _state(page, "idle")
+    assert not await page.evaluate("document.getElementById('avatar').video.muted")
+    assert page.complaints == []
+
+
+async def test_escape_interrupts_at_once(page):
+    await _say(page, LINE * 8)
+    await _state(page, "speaking")
+    await page.keyboard.press("Escape")
+    await _state(page, "idle", timeout_s=2)
+    seen = await watch(page, 1)
+    assert max(seen.loudness[5:]) < 0.001
+
+
+async def test_a_photo_becomes_a_face_and_can_be_deleted(page):
+    before = await page.locator(".face img").count()
+    photo = next((ROOT / "models" / "avatars").glob("*/photo.*"))
+    await page.get_by_label("Photo file").set_input_files(photo)
+    await expect(page.locator("#upload")).to_contain_text("ready to talk", timeout=15_000)
+    assert await page.locator("#upload .note").count() > 0, "no quality report"
+    await expect(page.locator(".face img")).to_have_count(before + 1)
+    await expect(page.locator(".own input")).to_be_checked()
+    await page.locator(".own").hover()
+    await page.locator(".own .remove").click()
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(page.locator(".face img")).to_have_count(before)
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("kind", ["noise", "text"])
+async def test_a_bad_photo_is_refused_with_the_servers_sentence(page, kind):
+    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
+    data = cv2.imencode(".png", noise)[1].tobytes() if kind == "noise" else b"this is not a picture"
+    async with page.expect_response("**/avatars") as answered:
+        await page.get_by_label("Photo file").set_input_files(
+            {"name": "me.png", "mimeType": "image/png", "buffer": data}
+        )
+    answer = await answered.value
+    assert answer.status == 422
+    sentence = (await answer.json())["error"]["message"]
+    await expect(page.locator("#upload .warning")).to_contain_text(sentence[1:])
+    await expect(page.get_by_role("button", name="Choose another photo")).to_be_visible()
+
+
+async def test_a_refused_microphone_is_explained(browser, server):
+    page = await (await browser.new_context()).new_page()
+    await _open(page, server)
+    await page.get_by_role("button", name="Start talking").click()
+    await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked for this page")
+    await expect(page.get_by_role("button", name="Start talking")).to_be_enabled()
+    await page.context.close()
+
+
+async def test_a_full_server_is_explained_and_waited_for(page):
+    await page.evaluate(
+        """async (capacity) => {
+          const {MouthpieceClient} = await import("/web/avatar.js");
+          window.others = Array.from({length: capacity}, () => new MouthpieceClient());
+          await Promise.all(window.others.map((client) => client.connect()));
+        }""",
+        CAPACITY,
+    )
+    await _say(page, LINE)
+    await expect(page.get_by_role("alert")).to_contain_text("places are taken", timeout=5000)
+    await expect(page.get_by_role("alert")).to_contain_text(re.compile(r"Trying again in \d+ s\."))
+    await page.evaluate("Promise.all(window.others.map((client) => client.disconnect()))")
+    await _state(page, "speaking", timeout_s=15)
+    await expect(page.get_by_role("alert")).to_be_hidden()
+
+
+async def test_a_lost_connection_is_made_again(page, server):
+    ids = []
+    page.on("response", lambda answer: answer.url.endswith("/sessions") and ids.append(answer.headers["location"]))
+    await _say(page, "Hello.")
+    await _picture(page)
+    await page.request.delete(server + ids[0])
+    await expect(page.get_by_role("alert")).to_contain_text("Trying again", timeout=5000)
+    await _state(page, "idle", timeout_s=15)
+    assert len(set(ids)) == 2
+    assert len((await watch(page, 0.5)).change) > 5
+
+
+async def test_the_obs_link_shows_the_picture_alone(page, server):
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write", "microphone"])
+    await _say(page, LINE * 3)
+    await _state(page, "speaking")
+    await page.get_by_role("button", name="Copy the OBS link").click()
+    await expect(page.get_by_role("alert")).to_contain_text("copied")
+    link = await page.evaluate("navigator.clipboard.readText()")
+    view = await page.context.new_page()
+    await view.goto(link)
+    await _picture(view)
+    seen = await watch(view, 1.5)
+    assert len(seen.change) > 20 and max(seen.loudness) > 0.01
+    background = await view.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgba(0, 0, 0, 0)" and await view.inner_text("body") == ""
+    await view.close()
+
+
+@pytest.mark.parametrize("width", [320, 390])
+async def test_a_phone_has_no_horizontal_scroll(page, width):
+    await page.set_viewport_size({"width": width, "height": 700})
+    fits = "document.documentElement.scrollWidth <= window.innerWidth"
+    assert await page.evaluate(fits)
+    await page.get_by_role("button", name="Start talking").click()
+    await expect(page.get_by_role("button", name="End")).to_be_visible()
+    await page.locator("#latency summary").click()
+    assert await page.evaluate(fits)
+    small = await page.locator("button:visible, select:visible").evaluate_all(
+        "all => all.filter((one) => one.getBoundingClientRect().height < 28).map((one) => one.outerHTML)"
+    )
+    assert small == []
