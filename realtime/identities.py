@@ -121,8 +121,9 @@ class AvatarStore:
             raise NotFound("there is no avatar yet; enroll a photo first", "unknown_avatar")
         return avatars[0].name
 
-    def add(self, photo: bytes, name: str | None = None) -> StoredAvatar:
-        """Enrolls a photo and stores it. Raises BadPhoto, BadRequest (name), Conflict, StorageFailed."""
+    def add(self, photo: bytes, name: str | None = None, title: str | None = None) -> StoredAvatar:
+        """Enrolls a photo and stores it. Without a name it gets one. Raises BadPhoto, BadRequest (name), Conflict, StorageFailed."""
+        title = name or title
         name = name or f"photo-{secrets.token_hex(3)}"
         if not NAME.fullmatch(name):
             raise BadRequest(f"'{name[:48]}' cannot be an avatar's name; use up to 48 of a-z, 0-9, - and _", "bad_name")
@@ -132,7 +133,12 @@ class AvatarStore:
             raise Conflict(f"{self._config.max_stored} avatars are stored already; delete one first", "store_full")
         enrolment = self._enrolled(photo)
         notes = tuple(Note(note.code, note.severity, note.message) for note in enrolment.quality)
-        entry = {"title": name, "origin": "enrolled from a photo", "licence": "", "size_px": self._config.size_px}
+        entry = {
+            "title": title or name,
+            "origin": "enrolled from a photo",
+            "licence": "",
+            "size_px": self._config.size_px,
+        }
         entry["quality"] = [{"code": n.code, "severity": n.severity, "message": n.message} for n in notes]  # type: ignore[assignment]
         try:
             self._users.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,17 @@ Touches HTTP. An upload is read up to a bound and no further; enrolment runs in 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
+from pathlib import PurePath
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from realtime.errors import BadRequest, TooLarge
 from realtime.service import SERVICE
 
 NAME_BYTES = 200
+TITLE_CHARS = 60
 
 
 def add_routes(app: web.Application) -> None:
@@ -29,9 +33,9 @@ async def _list(request: web.Request) -> web.Response:
 
 async def _add(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
-    photo, name = await _upload(request, service.config.avatars.max_upload_bytes)
+    upload = await _upload(request, service.config.avatars.max_upload_bytes)
     async with service.enrolling:
-        avatar = await asyncio.to_thread(service.store.add, photo, name)
+        avatar = await asyncio.to_thread(service.store.add, upload.photo, upload.name, upload.title)
     return web.json_response(avatar.body(), status=201, headers={"Location": f"/avatars/{avatar.name}"})
 
 
@@ -47,24 +51,34 @@ async def _thumbnail(request: web.Request) -> web.Response:
     return web.Response(body=picture, content_type="image/jpeg", headers={"Cache-Control": "max-age=60"})
 
 
-async def _upload(request: web.Request, bound_bytes: int) -> tuple[bytes, str | None]:
-    """The fields `photo` and `name` of a multipart form."""
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """title: the photo's file name without its ending."""
+
+    photo: bytes
+    name: str | None
+    title: str | None
+
+
+async def _upload(request: web.Request, bound_bytes: int) -> _Upload:
+    """The fields `photo` and `name` of a multipart form. Raises BadRequest, TooLarge."""
     if request.content_type != "multipart/form-data":
         raise BadRequest("send a form (multipart/form-data) with the field 'photo'")
-    photo, name = None, None
+    photo, name, title = None, None, None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
                 continue
             if part.name == "photo":
                 photo = await _bounded(part, bound_bytes)
+                title = PurePath(part.filename or "").stem[:TITLE_CHARS] or None
             elif part.name == "name":
                 name = (await _bounded(part, NAME_BYTES)).decode(errors="replace").strip() or None
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, HttpProcessingError) as error:
         raise BadRequest("the form is damaged; send multipart/form-data with the field 'photo'") from error
     if photo is None:
         raise BadRequest("the form has no field 'photo'; add the picture under that name")
-    return photo, name
+    return _Upload(photo, name, title)
 
 
 async def _bounded(part: BodyPartReader, bound_bytes: int) -> bytes:

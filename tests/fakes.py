@@ -21,8 +21,11 @@ from models.enroll import Enrolment, NoFaceError
 from models.quality import QualityNote
 from models.rates import look_ahead_chunks
 from realtime.config import AvatarsConfig, Config, MediaConfig, SessionConfig
-from realtime.errors import BadOffer, BadRequest
+from realtime.errors import BadOffer, BadRequest, NotFound
+from realtime.identities import AvatarStore
+from realtime.identity_cache import WarmAvatar
 from realtime.media import MediaChunk, MediaEnded, MediaSource, PeerEvents
+from realtime.service import Service
 from realtime.tts import Voice
 
 SIZE_PX = 64
@@ -104,8 +107,6 @@ class FakeSynthesizer:
 
 class FakePeer:
     """A `webrtc.Peer` without network: `answer` connects at once and reads the media as a real one does."""
-
-    made: list[FakePeer]
 
     def __init__(self, source: MediaSource, events: PeerEvents, config: MediaConfig) -> None:
         self.source = source
@@ -204,4 +205,28 @@ def fake_enroll(picture: NDArray[np.uint8], size_px: int) -> Enrolment:
 
 def config(data_dir: Path, **session: Any) -> Config:
     """Settings for a test: small pictures, a folder of its own."""
-    return Config(avatars=AvatarsConfig(data_dir=data_dir, size_px=128), session=SessionConfig(**session))
+    return Config(
+        avatars=AvatarsConfig(data_dir=data_dir, size_px=128, default="iris"), session=SessionConfig(**session)
+    )
+
+
+def service(config: Config, seconds: float = 0.4) -> tuple[Service, FakePeers, FakeAvatar]:
+    """A service over fakes, to be started. Its avatars are `iris` and `otto`, told apart by their shade."""
+    avatar, peers = FakeAvatar(), FakePeers()
+
+    def load_avatar(name: str) -> WarmAvatar:
+        shades = {"iris": 10, "otto": 20}
+        if name not in shades:
+            raise NotFound(f"there is no avatar '{name}'; GET /avatars lists them", "unknown_avatar")
+        generator: Any = FakeGenerator(shades[name])
+        return WarmAvatar(name, generator, generator.render(FaceMotion.rest()), 1000)
+
+    made = Service.build(
+        config,
+        stepper=avatar,
+        store=AvatarStore(config, fake_enroll),
+        speech=FakeSynthesizer(seconds),
+        make_peer=peers,
+        load_avatar=load_avatar,
+    )
+    return made, peers, avatar

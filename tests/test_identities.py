@@ -106,8 +106,9 @@ def test_a_name_leads_nowhere_else(store: AvatarStore, tmp_path: Path, name: str
 
 
 def test_without_a_name_it_gets_one(store: AvatarStore) -> None:
-    names = {store.add(photo(), None).name for _ in range(3)}
-    assert len(names) == 3
+    added = [store.add(photo(), None, "holiday") for _ in range(3)]
+    assert len({avatar.name for avatar in added}) == 3
+    assert {avatar.title for avatar in added} == {"holiday"}
 
 
 def test_a_full_disk_leaves_nothing_behind(store: AvatarStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,304 @@
+"""A session speaks what it is given, in sync and in time; falls silent when told; outlives its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from realtime.errors import BadMessage, BadOffer, BadRequest, Busy, NotFound, TooMuchWaiting
+from realtime.protocol import NewSession, Restyle
+from realtime.service import Service
+from realtime.session import Session
+from realtime.timebase import AUDIO_CHUNK
+from tests.fake_media import until
+from tests.fakes import FakeAvatar, FakePeer, FakePeers, config, service, tone
+
+OFFER = NewSession("v=0\r\n")
+
+
+class Stage:
+    """A started service over fakes."""
+
+    def __init__(self, service: Service, peers: FakePeers, avatar: FakeAvatar) -> None:
+        self.service, self.peers, self.avatar = service, peers, avatar
+
+    async def begin(self, request: NewSession = OFFER) -> tuple[Session, FakePeer]:
+        session, _ = await self.service.sessions.begin(request)
+        return session, self.peers.last
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    settings = config(tmp_path, resume_s=0.4, ping_timeout_s=1.0, margin_ms=30, speech_queue_s=2.0, max_viewers=3)
+    made, peers, avatar = service(replace(settings, server=replace(settings.server, drain_s=0.2)))
+    await made.start()
+    yield Stage(made, peers, avatar)
+    await made.stop()
+    leftover = {task.get_name() for task in asyncio.all_tasks()} - {asyncio.current_task().get_name()}  # type: ignore[union-attr]
+    assert not {name for name in leftover if name.startswith(("session", "speak", "message"))}
+
+
+def levels(peer: FakePeer) -> list[tuple[int, int]]:
+    """For each chunk seen: the sound's peak and the picture's jaw, both 0..255; a picture not sent is the last one."""
+    found, jaw = [], 0
+    for chunk in peer.video:
+        jaw = jaw if chunk.picture is None else int(chunk.picture[0, 0, 2])
+        found.append((int(np.abs(chunk.audio.astype(int)).max() / 32768 * 255), jaw))
+    return found
+
+
+def shades(peer: FakePeer) -> set[int]:
+    return {int(chunk.picture[0, 0, 0]) for chunk in peer.video if chunk.picture is not None}
+
+
+async def test_text_is_spoken_with_its_face_on_one_index(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await session.speak("hello", None)
+    await until(lambda: peer.of_type("spoken"))
+    spoken = [pair for pair in levels(peer) if pair[0] > 100]
+    assert len(spoken) >= 9
+    late = session.metrics.registry.get_sample_value("mouthpiece_late_pictures_total") or 0
+    assert sum(abs(sound - jaw) > 6 for sound, jaw in spoken) <= late
+    assert [chunk.index for chunk in peer.audio] == [chunk.index for chunk in peer.video][: len(peer.audio)]
+    assert peer.of_type("spoken") == [{"type": "spoken", "text": "hello"}]
+
+
+async def test_the_microphone_is_heard_and_state_is_told(stage: Stage) -> None:
+    _, peer = await stage.begin()
+    sound = (tone(0.5) * 32767).astype(np.int16)
+    for at in range(0, len(sound), 960):
+        peer.events.on_microphone(sound[at : at + 960], at)
+        await asyncio.sleep(0.018)
+    await until(lambda: [level for level in levels(peer) if level[0] > 100])
+    assert peer.of_type("hello")[0]["size"] == [64, 64]
+    assert {message["state"] for message in peer.of_type("state")} >= {"listening"}
+    await until(lambda: peer.of_type("latency"))
+    report = peer.of_type("latency")[0]
+    assert {"receive", "look_ahead", "queue", "wait"} <= set(report["stages"])
+
+
+async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    for _ in range(3):
+        await session.speak("a long text", None)
+    await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 3)
+    heard = len(peer.video)
+    session.interrupt()
+    await until(lambda: len(peer.video) > heard + 8)
+    after = levels(peer)[heard:]
+    # 150 ms are four chunks; the first of them may still be on its way out.
+    assert all(sound == 0 for sound, _ in after[1:])
+    assert all(jaw == 0 for _, jaw in after[4:])
+    assert peer.of_type("interrupted") and not peer.of_type("spoken")
+
+
+async def test_speech_after_an_interrupt_is_whole(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await session.speak("one", None)
+    await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 2)
+    session.interrupt()
+    heard = len(peer.video)
+    await session.speak("two", None)
+    await until(lambda: peer.of_type("spoken"))
+    spoken = [pair for pair in levels(peer)[heard:] if pair[0] > 100]
+    assert len(spoken) >= 9 and spoken[5][1] > 100
+    assert peer.of_type("spoken") == [{"type": "spoken", "text": "two"}]
+
+
+async def test_a_wrong_voice_is_told_to_who_asked(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    with pytest.raises(BadRequest, match="no voice 'none'"):
+        await session.speak("hello", "none")
+    peer.events.on_message({"type": "speak", "text": "hello", "voice": "none"})
+    await until(lambda: peer.of_type("error"))
+    assert "no voice" in peer.of_type("error")[0]["message"]
+    await session.speak("goodbye", "tone")
+    await until(lambda: peer.of_type("spoken"))
+    assert [message["text"] for message in peer.of_type("spoken")] == ["goodbye"]
+
+
+async def test_text_waits_for_room_and_pcm_is_refused(stage: Stage) -> None:
+    session, _ = await stage.begin()
+
+    async def nothing() -> None:
+        pass
+
+    feed = session.open_pcm(nothing)
+    feed.push(tone(1.9))
+    with pytest.raises(TooMuchWaiting):
+        feed.push(tone(0.2))
+    flushed: list[bool] = []
+    feed.flush(flushed.append)
+    await session.speak("after it", None)
+    session.interrupt()
+    assert flushed == [False]
+
+
+async def test_pcm_is_flushed_when_it_has_been_played(stage: Stage) -> None:
+    session, peer = await stage.begin()
+
+    async def nothing() -> None:
+        pass
+
+    feed, flushed = session.open_pcm(nothing), []
+    feed.push(tone(0.4))
+    feed.flush(flushed.append)
+    await until(lambda: flushed)
+    assert flushed == [True] and sum(sound > 100 for sound, _ in levels(peer)) >= 9
+    feed.flush(flushed.append)
+    assert flushed == [True, True]
+
+
+async def test_style_and_avatar_change_on_air(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    _, other_peer = await stage.begin(replace(OFFER, avatar="otto"))
+    style = await session.restyle(Restyle({"mouth": 0.5}, "otto"))
+    assert style == {"mouth": 0.5, "head": 1.0, "gaze": 1.0, "blink": True, "avatar": "otto"}
+    await until(lambda: 20 in shades(peer))
+    assert peer.of_type("hello")[-1]["avatar"] == "otto"
+    await until(lambda: other_peer.video)
+    assert shades(other_peer) == {20}
+    with pytest.raises(NotFound):
+        await session.restyle(Restyle({"mouth": 1.0}, "nobody"))
+    with pytest.raises(BadMessage):
+        await session.restyle(Restyle({"mouth": -1}, None))
+    assert (await session.restyle(Restyle({}, None)))["mouth"] == 0.5
+
+
+async def test_a_lost_client_finds_its_session_again(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await until(lambda: peer.of_type("hello") and peer.video)
+    peer.lose()
+    again, second = await stage.begin(replace(OFFER, resume_token=session.resume_token))
+    assert again is session
+    await until(lambda: second.of_type("hello") and len(second.video) > 3)
+    assert second.video[0].index > peer.video[-1].index
+    await asyncio.sleep(0.6)
+    assert not session.is_over
+    second.lose()
+    await until(lambda: session.is_over)
+    with pytest.raises(NotFound, match="over"):
+        await stage.begin(replace(OFFER, resume_token=session.resume_token))
+
+
+async def test_a_second_connection_takes_over_from_the_first(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await stage.begin(replace(OFFER, resume_token=session.resume_token))
+    await until(lambda: stage.peers.last.of_type("hello"))
+    heard = len(peer.video)
+    await asyncio.sleep(0.1)
+    assert len(peer.video) <= heard + 1 and not session.is_over
+
+
+async def test_a_client_that_stops_pinging_is_let_go(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    peer.events.on_message({"type": "ping", "t": 1})
+    assert peer.of_type("pong") == [{"type": "pong", "t": 1}]
+    await until(lambda: session.is_over, 5)
+    assert stage.service.engine.sessions == 0
+
+
+async def test_viewers_watch_and_do_not_speak(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    view_id, _ = await stage.service.sessions.view(session.id, OFFER.sdp)
+    viewer = stage.peers.last
+    viewer.events.on_microphone((tone(0.2) * 32767).astype(np.int16), 0)
+    viewer.events.on_message({"type": "speak", "text": "hello"})
+    await until(lambda: len(viewer.video) > 5)
+    assert "only watches" in viewer.of_type("error")[0]["message"]
+    assert not any(sound for sound, _ in levels(peer))
+    by_index = {chunk.index: chunk.audio for chunk in peer.audio}
+    assert all(chunk.audio is by_index.get(chunk.index, chunk.audio) for chunk in viewer.audio)
+    await stage.service.sessions.view(session.id, OFFER.sdp)
+    with pytest.raises(Busy, match="3 viewers"):
+        await stage.service.sessions.view(session.id, OFFER.sdp)
+    await stage.service.sessions.end_view(session.id, view_id)
+    with pytest.raises(NotFound):
+        await stage.service.sessions.end_view(session.id, view_id)
+    await stage.service.sessions.view(session.id, OFFER.sdp)
+
+
+async def test_wrong_messages_are_answered_and_cost_nothing(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    for message in ({}, {"type": "dance"}, {"type": "speak"}, {"type": "ping", "t": "now"}):
+        peer.events.on_message(message)
+    assert [message["code"] for message in peer.of_type("error")] == ["bad_message"] * 4
+    peer.events.on_message({"type": "style", "mouth": 0.25})
+    await until(lambda: peer.of_type("style"))
+    assert peer.of_type("style")[0]["mouth"] == 0.25
+    assert not session.is_over
+
+
+async def test_a_bad_offer_holds_no_place(stage: Stage) -> None:
+    with pytest.raises(BadOffer):
+        await stage.begin(NewSession("nonsense"))
+    with pytest.raises(NotFound):
+        await stage.begin(replace(OFFER, avatar="nobody"))
+    assert stage.service.engine.sessions == 0 and len(stage.service.sessions) == 0
+
+
+async def test_a_full_server_says_so_and_a_place_given_back_is_free(stage: Stage) -> None:
+    sessions = [await stage.begin() for _ in range(4)]
+    with pytest.raises(Busy):
+        await stage.begin()
+    await sessions[0][0].end("deleted")
+    await stage.begin()
+
+
+async def test_a_session_that_fails_takes_nobody_with_it(stage: Stage) -> None:
+    good, good_peer = await stage.begin()
+    bad, bad_peer = await stage.begin()
+    step = stage.avatar.step
+
+    def poisoned(inputs, states):  # type: ignore[no-untyped-def]
+        if any(state is bad._slot.state for state in states):
+            raise RuntimeError("poisoned")
+        return step(inputs, states)
+
+    stage.avatar.step = poisoned  # type: ignore[method-assign]
+    await until(lambda: bad.is_over)
+    assert bad_peer.of_type("error")[0]["code"] == "session_failed"
+    seen = len(good_peer.video)
+    await until(lambda: len(good_peer.video) > seen + 5)
+    assert not good.is_over
+
+
+async def test_a_stalled_loop_moves_the_timeline_and_goes_on(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await until(lambda: len(peer.video) > 3)
+    time.sleep(0.6)  # noqa: ASYNC251 - a stall is what this is about
+    seen = len(peer.video)
+    await asyncio.sleep(0.4)
+    assert len(peer.video) - seen <= 18
+    assert session.metrics.registry.get_sample_value("mouthpiece_moved_timelines_total") >= 1  # type: ignore[operator]
+
+
+async def test_a_slow_engine_costs_pictures_and_no_sound(stage: Stage) -> None:
+    stage.avatar.before_step = lambda: time.sleep(0.07)
+    _, peer = await stage.begin()
+    await asyncio.sleep(1.5)
+    indices = [chunk.index for chunk in peer.audio]
+    assert indices == list(range(indices[0], indices[0] + len(indices))) and len(indices) > 25
+    assert sum(chunk.picture is None for chunk in peer.video) > 5
+    assert all(chunk.audio.shape == (AUDIO_CHUNK,) for chunk in peer.audio)
+
+
+async def test_a_stopping_server_lets_speech_end_and_takes_nobody_in(tmp_path: Path) -> None:
+    made, peers, _ = service(config(tmp_path))
+    await made.start()
+    session, _ = await made.sessions.begin(OFFER)
+    await session.speak("goodbye", None)
+    await until(lambda: session.state == "speaking")
+    stopping = asyncio.create_task(made.stop())
+    await asyncio.sleep(0)
+    with pytest.raises(Busy, match="about to stop"):
+        await made.sessions.begin(OFFER)
+    await stopping
+    assert session.is_over and peers.last.of_type("error")[0]["code"] == "server_stopping"
+    assert sum(sound > 100 for sound, _ in levels(peers.last)) >= 6
