@@ -6,6 +6,7 @@ Touches the event loop through what it holds. A viewer that is slow or gone cost
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from realtime.connection import Connection
@@ -54,12 +55,19 @@ class Audience:
         self._connections = [other for other in self._connections if other is not connection]
         return known
 
-    def show(self, chunk: MediaChunk) -> None:
-        """A chunk whose time has come."""
+    def show(self, chunk: MediaChunk, sounds: Sequence[MediaChunk]) -> None:
+        """A chunk whose time to be seen has come, and those whose time to be sent as sound has."""
         if chunk.picture is not None:
             self._picture = chunk.picture
         for subscription in self._subscriptions:
-            subscription.put(chunk)
+            for sound in sounds:
+                subscription.put_sound(sound)
+            subscription.put_picture(chunk)
+
+    def hush(self) -> None:
+        """Silences what viewers have not read yet."""
+        for subscription in self._subscriptions:
+            subscription.hush()
 
     def tell(self, message: dict[str, Any]) -> None:
         """An event, to every connection."""

@@ -122,7 +122,10 @@ class AvatarStore:
         return avatars[0].name
 
     def add(self, photo: bytes, name: str | None = None, title: str | None = None) -> StoredAvatar:
-        """Enrolls a photo and stores it. Without a name it gets one. Raises BadPhoto, BadRequest (name), Conflict, StorageFailed."""
+        """Enrolls a photo and stores it; without a name it gets one.
+
+        Raises BadPhoto, BadRequest (name), Conflict, StorageFailed.
+        """
         title = name or title
         name = name or f"photo-{secrets.token_hex(3)}"
         if not NAME.fullmatch(name):

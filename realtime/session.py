@@ -142,6 +142,7 @@ class Session:
         self.metrics.interrupts.inc()
         self._drop_speech()
         self._playout.hush()
+        self._audience.hush()
         self._hush.begin(self._playout.next_take, self._delay_chunks)
         self.tell({"type": "interrupted"})
 
@@ -246,9 +247,9 @@ class Session:
     def _release(self) -> None:
         """A chunk comes out: to the viewers, with what was to be told at that moment."""
         late_before = self._playout.late
-        chunk = self._playout.release()
+        sounds, chunk = self._playout.sounds_due(), self._playout.release()
         late = self._playout.late - late_before
-        self._audience.show(chunk)
+        self._audience.show(chunk, sounds)
         while self._at_release and self._at_release[0][0] <= chunk.index:
             self._at_release.popleft()[1]()
         now = self.now()

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from realtime.media import MediaChunk, MediaEnded
 from realtime.playout import Picture
 
@@ -35,6 +37,9 @@ class _Queue:
             if lost.picture is not None and self._chunks[0].picture is None:
                 self._chunks[0] = replace(self._chunks[0], picture=lost.picture)
         self._wake()
+
+    def hush(self) -> None:
+        self._chunks = deque(replace(chunk, audio=np.zeros_like(chunk.audio)) for chunk in self._chunks)
 
     async def get(self) -> MediaChunk:
         self._bound = BOUND_CHUNKS
@@ -73,13 +78,20 @@ class Subscription:
         """Chunks that this viewer was too slow for."""
         return self._audio.dropped + self._video.dropped
 
-    def put(self, chunk: MediaChunk) -> None:
+    def put_sound(self, chunk: MediaChunk) -> None:
+        self._audio.put(chunk)
+
+    def put_picture(self, chunk: MediaChunk) -> None:
         if self._picture is not None:
             if chunk.picture is None:
                 chunk = replace(chunk, picture=self._picture)
             self._picture = None
-        self._audio.put(chunk)
         self._video.put(chunk)
+
+    def hush(self) -> None:
+        """Silences what this viewer has not read yet."""
+        self._audio.hush()
+        self._video.hush()
 
     async def next_audio(self) -> MediaChunk:
         return await self._audio.get()
