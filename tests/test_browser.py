@@ -172,15 +172,32 @@ async def test_a_full_server_is_explained_and_waited_for(page):
     await expect(page.get_by_role("alert")).to_be_hidden()
 
 
+KEEP_CHANNELS = """() => {
+  const make = RTCPeerConnection.prototype.createDataChannel;
+  window.channels = [];
+  RTCPeerConnection.prototype.createDataChannel = function (...given) {
+    window.channels.push(make.apply(this, given));
+    return window.channels.at(-1);
+  };
+}"""
+
+
 async def test_a_lost_connection_is_made_again(page, server):
-    ids = []
-    page.on("response", lambda answer: answer.url.endswith("/sessions") and ids.append(answer.headers["location"]))
+    """The same session where it still is, a new one where it is not."""
+    places = []
+    page.on("response", lambda answer: answer.status == 201 and places.append(answer.headers["location"]))
+    await page.evaluate(KEEP_CHANNELS)
     await _say(page, "Hello.")
     await _picture(page)
-    await page.request.delete(server + ids[0])
+    await page.evaluate("window.channels[0].close()")
     await expect(page.get_by_role("alert")).to_contain_text("Trying again", timeout=5000)
     await _state(page, "idle", timeout_s=15)
-    assert len(set(ids)) == 2
+    assert len(places) == 2 and places[0] == places[1]
+
+    await page.request.delete(server + places[0])
+    await expect(page.get_by_role("alert")).to_contain_text("Trying again", timeout=5000)
+    await _state(page, "idle", timeout_s=15)
+    assert len(places) == 3 and places[2] != places[0]
     assert len((await watch(page, 0.5)).change) > 5
 
 
