@@ -64,10 +64,9 @@ class Audience:
                 subscription.put_sound(sound)
             subscription.put_picture(chunk)
 
-    def hush(self) -> None:
-        """Silences what viewers have not read yet."""
-        for subscription in self._subscriptions:
-            subscription.hush()
+    def hush(self) -> bool:
+        """Silences what viewers have not read yet; whether there was anything."""
+        return any([subscription.hush() for subscription in self._subscriptions])
 
     def tell(self, message: dict[str, Any]) -> None:
         """An event, to every connection."""

@@ -65,15 +65,21 @@ class LatencyMeter:
         times = self._open.get(index)
         if times:
             times.ready_at, times.queue_ms, times.stage_ms = at, queue_ms, stage_ms
+        else:
+            # Too late for its release; what it cost is told all the same.
+            self._gather({"queue": queue_ms, **stage_ms})
 
     def released(self, index: int, at: float, late: bool) -> tuple[dict[str, float], LatencyReport | None]:
         """This chunk's own stages in ms ("total" among them), and the report if one is due."""
         self._late_now += late
         times = self._open.pop(index, None)
         stages = self._stages_of(times, at) if times else {}
+        self._gather(stages)
+        return stages, self._report() if index % REPORT_CHUNKS == REPORT_CHUNKS - 1 else None
+
+    def _gather(self, stages: dict[str, float]) -> None:
         for name, ms in stages.items():
             self._stages.setdefault(name, []).append(ms)
-        return stages, self._report() if index % REPORT_CHUNKS == REPORT_CHUNKS - 1 else None
 
     def _stages_of(self, times: ChunkTimes, at: float) -> dict[str, float]:
         # A chunk of silence was not waited for: its delay starts at its tick.

@@ -2,6 +2,7 @@
 
 Pure: `now` is an argument. Chunk `index` is taken from the inbox at `epoch + 40 ms * index`, and is due the
 look-ahead and a fixed margin later. Sound never waits for a picture; a late picture shows at the next chunk.
+A sound leaves one chunk before its picture, because its receiver holds it about as much longer: see `SOUND_LEAD`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,10 @@ STALL_S = 0.2
 
 FADE_SAMPLES = AUDIO_RATE // 200
 """Sound that is cut off fades out over 5 ms, without a click."""
+
+SOUND_LEAD = 1
+"""Chunks that a sound leaves before its picture. A browser keeps sound 40 to 60 ms (jitter buffer, device) and pictures
+about 10: sent together, lips run ahead. Both carry their true time, so a browser can still correct what is left."""
 
 Picture = NDArray[np.uint8]
 
@@ -46,6 +51,7 @@ class Playout:
         self._first_picture = first_picture
         self.next_take = 0
         self.next_release = 0
+        self._next_sound = 0
         self.late = 0
         self.released = 0
         self.moved = 0
@@ -90,6 +96,12 @@ class Playout:
         if index > self._shown:
             self._pictures[index] = picture
 
+    def sounds_due(self) -> list[MediaChunk]:
+        """The sounds that leave now, as `next_release` is about to: those up to `SOUND_LEAD` ahead that are not out."""
+        first, end = max(self._next_sound, self.next_release), min(self.next_release + SOUND_LEAD + 1, self.next_take)
+        self._next_sound = max(first, end)
+        return [MediaChunk(index, self._sounds[index - self.next_release], None) for index in range(first, end)]
+
     def release(self) -> MediaChunk:
         """The chunk `next_release`, whose time has come. Its picture is None if none newer than the last is there."""
         index = self.next_release
@@ -107,12 +119,14 @@ class Playout:
             picture = self._first_picture
         return MediaChunk(index, audio, picture)
 
-    def hush(self) -> None:
-        """Silences the sound that is not out yet. Its pictures stay, they are what closes the mouth."""
+    def hush(self, fade: bool = True) -> None:
+        """Silences the sound that is not out yet, the first of it with a fade. Its pictures stay: they shut the mouth."""
         silence = np.zeros(AUDIO_CHUNK, np.int16)
-        hushed = [silence] * len(self._sounds)
-        if hushed:
+        out = max(self._next_sound - self.next_release, 0)
+        sounds = list(self._sounds)
+        for place in range(out, len(sounds)):
             fading = silence.copy()
-            fading[:FADE_SAMPLES] = self._sounds[0][:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES)
-            hushed[0] = fading
-        self._sounds = deque(hushed)
+            if place == out:
+                fading[:FADE_SAMPLES] = sounds[place][:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES)
+            sounds[place] = fading
+        self._sounds = deque(sounds)

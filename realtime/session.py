@@ -141,8 +141,7 @@ class Session:
         """Drops all speech that waits, silences what is on its way out and shuts the mouth."""
         self.metrics.interrupts.inc()
         self._drop_speech()
-        self._playout.hush()
-        self._audience.hush()
+        self._playout.hush(fade=not self._audience.hush())
         self._hush.begin(self._playout.next_take, self._delay_chunks)
         self.tell({"type": "interrupted"})
 

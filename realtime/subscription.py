@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from realtime.media import MediaChunk, MediaEnded
-from realtime.playout import Picture
+from realtime.playout import Picture, faded
 
 BOUND_CHUNKS = 4
 
@@ -38,8 +38,12 @@ class _Queue:
                 self._chunks[0] = replace(self._chunks[0], picture=lost.picture)
         self._wake()
 
-    def hush(self) -> None:
-        self._chunks = deque(replace(chunk, audio=np.zeros_like(chunk.audio)) for chunk in self._chunks)
+    def hush(self) -> bool:
+        silent = [replace(chunk, audio=np.zeros_like(chunk.audio)) for chunk in self._chunks]
+        if silent:
+            silent[0] = replace(silent[0], audio=faded(self._chunks[0].audio))
+        self._chunks = deque(silent)
+        return bool(silent)
 
     async def get(self) -> MediaChunk:
         self._bound = BOUND_CHUNKS
@@ -88,10 +92,10 @@ class Subscription:
             self._picture = None
         self._video.put(chunk)
 
-    def hush(self) -> None:
-        """Silences what this viewer has not read yet."""
-        self._audio.hush()
+    def hush(self) -> bool:
+        """Silences what this viewer has not read yet; whether there was anything."""
         self._video.hush()
+        return self._audio.hush()
 
     async def next_audio(self) -> MediaChunk:
         return await self._audio.get()

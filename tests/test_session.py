@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from realtime.errors import BadMessage, BadOffer, BadRequest, Busy, NotFound, TooMuchWaiting
+from realtime.playout import FADE_SAMPLES
 from realtime.protocol import NewSession, Restyle
 from realtime.service import Service
 from realtime.session import Session
@@ -94,6 +95,8 @@ async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -
     after = levels(peer)[heard:]
     # The first chunk fades out; 150 ms, until the mouth is shut, are four chunks.
     assert all(sound == 0 for sound, _ in after[1:])
+    first = peer.video[heard].audio
+    assert not first[FADE_SAMPLES:].any()
     assert all(jaw == 0 for _, jaw in after[4:])
     assert peer.of_type("interrupted") and not peer.of_type("spoken")
 
