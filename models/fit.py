@@ -60,7 +60,8 @@ def fit_face(model: FaceModel, points: NDArray[np.floating]) -> FaceFit:
     expression_basis = model.expression[fitted][:, at].astype(np.float64)
     weight = model.landmark_weight.astype(np.float64) * (68 / len(at)) / (LANDMARK_SIGMA * unit) ** 2
 
-    identity, expression = np.zeros(len(identity_basis)), np.zeros(len(fitted))
+    identity: NDArray[np.floating] = np.zeros(len(identity_basis))
+    expression = np.zeros(len(fitted))
     pose = _affine_pose(neutral, target, weight)
     for _ in range(ROUNDS):
         shape = neutral + np.tensordot(identity, identity_basis, 1) + np.tensordot(expression, expression_basis, 1)

@@ -170,10 +170,16 @@ def _prepared(
 
 def _mouth(model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], line: LipLine, gain: float) -> MouthInterior:
     """The inside of the mouth, its teeth placed by the line between the lips."""
-    mouth = MouthInterior.build(model, fit, picture, gain)
+    mouth = MouthInterior.build(model, fit, picture)
+    factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1)[:, None].astype(np.float32)
     edge = line.points[COLUMNS // 2 - 1 : COLUMNS // 2 + 1].mean(0)
-    lowered = INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ line.down)
-    return replace(mouth, upper_at=mouth.upper_at + lowered * line.down, lower_at=mouth.lower_at + lowered * line.down)
+    lowered = (INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ line.down)) * line.down
+    return replace(
+        mouth,
+        jaw_travel=mouth.jaw_travel * factor,
+        upper_at=mouth.upper_at + lowered,
+        lower_at=mouth.lower_at + lowered,
+    )
 
 
 def _contours(
@@ -189,8 +195,9 @@ def _contours(
 
 def _closing(lips: tuple[LipLine, LipLine], unit: float) -> NDArray[np.float32]:
     """(2 * CLOSINGS, n): how far each stretch of a lip moves for every column to move by 1 px (ridge least squares)."""
-    respond = closing_amount(*lips, lips[1].points, unit)[:, :CLOSINGS]
-    solve = np.linalg.solve(respond.T @ respond + 0.02 * np.eye(CLOSINGS), respond.T)
+    amount = closing_amount(*lips, lips[1].points, unit)
+    respond = amount[:, :CLOSINGS] + amount[:, CLOSINGS:]  # on the line itself either lip may be meant
+    solve = np.linalg.solve(respond.T @ respond + 0.005 * np.eye(CLOSINGS), respond.T)
     return np.concatenate([solve, solve]).astype(np.float32)
 
 

@@ -1,0 +1,138 @@
+"""The picture: rest is the photo, speech opens and shuts the mouth, and nothing else moves that should not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.blendshapes import FaceMotion
+from models.fit import eye_distance
+from models.generator import FrameGenerator
+from models.identity_builder import build_identity
+from models.warp import Box, doubled, enlarge, invert, node_positions, resample, sample
+from tests.synthetic_face import landmarks, model, picture, pose, weights
+
+SIZE = 256
+POINTS = landmarks(pose(SIZE))
+PHOTO = picture(SIZE, POINTS)
+NO_TURN = np.zeros(6, np.float32)
+
+
+@pytest.fixture(scope="module")
+def generator() -> FrameGenerator:
+    return FrameGenerator(build_identity(model(), PHOTO, POINTS))
+
+
+def gap(generator: FrameGenerator, **named: float) -> np.ndarray:
+    upper, lower = generator.lips(weights(**named))
+    return (lower - upper) @ generator.identity.lip_down / generator.identity.unit_px
+
+
+def moved(generator: FrameGenerator, head: dict[int, float]) -> np.ndarray:
+    turn = NO_TURN.copy()
+    for index, value in head.items():
+        turn[index] = value
+    return generator.render(FaceMotion(weights(), turn))
+
+
+def test_rest_is_the_photo_itself(generator: FrameGenerator) -> None:
+    np.testing.assert_array_equal(generator.render(FaceMotion.rest()), PHOTO)
+
+
+def test_the_least_motion_hardly_changes_the_photo(generator: FrameGenerator) -> None:
+    frame = generator.render(FaceMotion(weights(jawOpen=1e-4), NO_TURN))
+    assert np.abs(frame.astype(int) - PHOTO).mean() < 0.5
+
+
+def test_a_picture_depends_on_its_motion_alone(generator: FrameGenerator) -> None:
+    motion = FaceMotion(weights(jawOpen=0.25, mouthSmile=0.3), np.array([0.1, 0, 0.05, 0, 0, 0], np.float32))
+    first = generator.render(motion)
+    generator.render(FaceMotion(weights(mouthPucker=0.6), NO_TURN))
+    np.testing.assert_array_equal(generator.render(motion), first)
+
+
+def test_the_jaw_opens_the_mouth_by_a_known_amount(generator: FrameGenerator) -> None:
+    assert np.abs(gap(generator)).max() < 1e-3
+    assert gap(generator, jawOpen=0.3)[6:32].mean() == pytest.approx(0.114, rel=0.3)
+    assert gap(generator, jawOpen=0.3)[[0, -1]] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("jaw", [0.0, 0.1, 0.3])
+def test_mouth_close_seals_the_lips(generator: FrameGenerator, jaw: float) -> None:
+    sealed = gap(generator, jawOpen=jaw, mouthClose=1.0, mouthPress=0.2)
+    assert np.abs(sealed).max() < 0.012
+    half = gap(generator, jawOpen=0.3, mouthClose=0.5)[6:32].mean()
+    assert half == pytest.approx(gap(generator, jawOpen=0.3)[6:32].mean() / 2, rel=0.15)
+
+
+def test_lips_never_cross(generator: FrameGenerator) -> None:
+    for named in ({"mouthShrugLower": 1.0}, {"mouthRollLower": 0.5, "mouthPress": 1.0}, {"mouthPucker": 1.0}):
+        assert gap(generator, **named).min() > -0.012
+
+
+def test_an_open_mouth_is_dark_inside(generator: FrameGenerator) -> None:
+    motion = weights(jawOpen=0.45)
+    upper, lower = generator.lips(motion)
+    x, y = np.round(upper[19] + 0.85 * (lower[19] - upper[19])).astype(int)
+    frame = generator.render(FaceMotion(motion, NO_TURN))
+    assert frame[y, x].mean() < 0.75 * PHOTO[y, x].mean()
+
+
+def test_expressions_leave_the_background_alone(generator: FrameGenerator) -> None:
+    frame = generator.render(FaceMotion(weights(jawOpen=0.4, mouthSmile=0.5, browInnerUp=0.5), NO_TURN))
+    for corner in (np.s_[:20, :20], np.s_[:20, -20:], np.s_[-12:, :12], np.s_[-12:, -12:]):
+        np.testing.assert_array_equal(frame[corner], PHOTO[corner])
+
+
+def test_a_turned_head_leaves_the_border_alone(generator: FrameGenerator) -> None:
+    frame = moved(generator, {0: 0.14, 1: 0.1, 2: -0.1})
+    for edge in (np.s_[:1], np.s_[-1:], np.s_[:, :1], np.s_[:, -1:]):
+        assert np.abs(frame[edge].astype(int) - PHOTO[edge]).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("head", "direction"), [({0: 0.1}, (1, 0)), ({1: 0.1}, (0, -1)), ({3: 0.1}, (1, 0)), ({4: 0.1}, (0, 1))]
+)
+def test_the_nose_goes_where_the_head_turns(
+    generator: FrameGenerator, head: dict[int, float], direction: tuple[int, int]
+) -> None:
+    """Yaw to the right edge, pitch up, shift right and down: by looking for the nose's patch in the new picture."""
+    import cv2
+
+    x, y = np.round(POINTS[1]).astype(int)
+    patch = PHOTO[y - 10 : y + 11, x - 10 : x + 11]
+    area = moved(generator, head)[y - 40 : y + 41, x - 40 : x + 41]
+    _, _, _, (column, row) = cv2.minMaxLoc(cv2.matchTemplate(area, patch, cv2.TM_CCOEFF_NORMED))
+    shift = np.array([column - 30, row - 30])
+    assert shift @ direction > 2
+    assert abs(shift @ direction[::-1]) <= 3
+
+
+def test_follow_says_where_pixels_go(generator: FrameGenerator) -> None:
+    chin = POINTS[[152]].astype(np.float32)
+    jaw = generator.follow(weights(jawOpen=0.3), chin, upper=False) - chin
+    assert jaw[0, 1] > 0.05 * eye_distance(POINTS)
+    lip = POINTS[[0]].astype(np.float32)
+    assert (generator.follow(weights(mouthUpperUp=0.5), lip, upper=True) - lip)[0, 1] < -1
+
+
+def test_a_doubled_picture_holds_the_picture() -> None:
+    np.testing.assert_array_equal(doubled(PHOTO)[::2, ::2], PHOTO)
+    at = node_positions(Box(0, 0, SIZE, SIZE), 1)
+    np.testing.assert_array_equal(resample(doubled(PHOTO), at), PHOTO)
+
+
+def test_enlarged_nodes_give_their_values_back() -> None:
+    box = Box(0, 0, 32, 32)
+    at = node_positions(box, 2)
+    inner = enlarge(at, 2)[4:-4, 4:-4]
+    np.testing.assert_allclose(inner, node_positions(Box(0, 0, 64, 64), 1)[4:-4, 4:-4], atol=1e-4)
+
+
+def test_inverting_a_field_undoes_it() -> None:
+    box = Box(0, 0, 64, 64)
+    at = node_positions(box, 2)
+    field = np.stack([3 * np.sin(at[..., 1] / 20), 4 * np.cos(at[..., 0] / 25)], -1).astype(np.float32)
+    rest = invert(field, box, 2, at, 12)
+    inner = np.s_[6:-6, 6:-6]
+    np.testing.assert_allclose((rest + sample(field, box, 2, rest))[inner], at[inner], atol=0.02)
