@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ from models.training.landmarks_data import EYES, LIPS, Example, list_sources, lo
 from models.training.landmarks_detector import texture, wiped
 from models.training.landmarks_teacher import label
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
 Setting = Callable[[Example, Generator], tuple[Picture, NDArray]]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.runtime import Network
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
 Points = NDArray[np.float32]
 
 POINTS = 478

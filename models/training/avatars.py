@@ -14,6 +14,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,8 @@ from scipy.interpolate import RBFInterpolator
 
 from models.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from models.training import illustration
-from models.training.landmarks_data import list_sources
+from models.training.landmarks_augment import NO_MAP
+from models.training.landmarks_data import list_sources, read_picture
 from models.training.landmarks_teacher import Teacher, label
 
 AVATARS = Path(__file__).resolve().parent.parent / "avatars"
@@ -32,8 +34,8 @@ OVAL = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 RIGID = (33, 133, 362, 263, 1, 4, 5, 6, 168, 197, 195, 98, 327)
-Picture = NDArray[np.uint8]
-Points = NDArray[np.float64]
+Picture = NDArray[Any]
+Points = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
 
 def warp(
     picture: Picture, source: Points, target: Points, anchors: Points | None = None, slope: float = 0.0
-) -> tuple[Picture, NDArray[np.float32]]:
+) -> tuple[Picture, NDArray]:
     """`picture` bent so that its points `source` come to lie at `target` (SIDE, SIDE, 3); where it reaches (…, 1).
 
     Thin-plate splines from the finished picture back to the source, on a grid of 8 px. `anchors` (N, 2, 2) are further
@@ -109,19 +111,19 @@ def warp(
     coarse = spline(grid.reshape(-1, 2)).reshape(*grid.shape).astype(np.float32)
     place = ((np.arange(SIDE) + 8) / 8).astype(np.float32)
     at = np.stack(np.meshgrid(place, place), -1)
-    sample = cv2.remap(coarse, at, None, cv2.INTER_CUBIC)
+    sample = cv2.remap(coarse, at, NO_MAP, cv2.INTER_CUBIC)
     height, width = picture.shape[:2]
     beyond = np.maximum(0, np.maximum(-sample[:, :, 0], sample[:, :, 0] - (width - 1)))
     reach = ((beyond == 0) & (sample[:, :, 1] >= 0) & (sample[:, :, 1] <= height - 1)).astype(np.float32)
     sample[:, :, 1] -= 2 * slope * beyond
-    return cv2.remap(picture, sample, None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT), reach[:, :, None]
+    return cv2.remap(picture, sample, NO_MAP, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT), reach[:, :, None]
 
 
-def blur(picture: NDArray, sigma: float) -> NDArray[np.float32]:
+def blur(picture: NDArray, sigma: float) -> NDArray:
     return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma)
 
 
-def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray[np.float32]:
+def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray:
     """(SIDE, SIDE, 1) 0..1: inside the oval of the face, pulled in and feathered."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
     cv2.fillPoly(mask, [np.round(points[list(OVAL)]).astype(np.int32)], 255)
@@ -130,7 +132,7 @@ def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray[np.fl
     return (step * step * (3 - 2 * step)).astype(np.float32)[:, :, None]
 
 
-def guided(guide: NDArray[np.float32], mask: NDArray[np.float32], radius: int, tolerance: float) -> NDArray[np.float32]:
+def guided(guide: NDArray, mask: NDArray, radius: int, tolerance: float) -> NDArray:
     """The mask drawn to the edges of a grey picture: the guided filter (He et al., 2013)."""
     size = (2 * radius + 1, 2 * radius + 1)
 
@@ -142,7 +144,7 @@ def guided(guide: NDArray[np.float32], mask: NDArray[np.float32], radius: int, t
     return np.clip(mean(slope) * guide + mean(level - slope * middle), 0, 1)
 
 
-def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> NDArray[np.float32]:
+def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> NDArray:
     """(SIDE, SIDE, 1) 0..1: head, hair and shoulders. GrabCut seeded by the landmarks, then drawn to the hair."""
     small, scale = cv2.resize(picture, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA), 0.5
     at = points * scale
@@ -171,7 +173,8 @@ def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> ND
         outline = np.array(recipe.body) * [width, height] + [centre, y0]
         cv2.fillPoly(seed, [np.round(outline).astype(np.int32)], cv2.GC_FGD)
     cv2.setRNGSeed(1)
-    cv2.grabCut(small, seed, None, np.zeros((1, 65)), np.zeros((1, 65)), 6, cv2.GC_INIT_WITH_MASK)
+    behind, before = np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(small, seed, (0, 0, 0, 0), behind, before, 6, cv2.GC_INIT_WITH_MASK)
     solid = ((seed == cv2.GC_FGD) | (seed == cv2.GC_PR_FGD)).astype(np.uint8)
     _, label, stats, _ = cv2.connectedComponentsWithStats(solid)
     solid = (label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
@@ -181,9 +184,7 @@ def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> ND
     return blur(np.clip(guided(guide, rough, 10, 2e-4) * 1.15 - 0.05, 0, 1), 0.7)[:, :, None]
 
 
-def backdrop(
-    picture: Picture, alpha: NDArray, reach: NDArray, colour: tuple[int, int, int], seed: int
-) -> NDArray[np.float32]:
+def backdrop(picture: Picture, alpha: NDArray, reach: NDArray, colour: tuple[int, int, int], seed: int) -> NDArray:
     """A studio background: near the head the picture's own colours, so that single hairs fit; brush work beyond."""
     core = cv2.dilate(alpha, np.ones((31, 31), np.uint8))[:, :, None]
     outside = np.clip(1 - core - 0.02, 0, 1) ** 3 * reach
@@ -213,7 +214,7 @@ def backdrop(
 
 def make(recipe: Recipe, data: Path, teacher: Teacher) -> Picture:
     """The finished portrait (SIDE, SIDE, 3)."""
-    pictures = [cv2.imread(str(data / f"sfhq/{name}.jpg")) for name in recipe.faces]
+    pictures = [read_picture(data / f"sfhq/{name}.jpg") for name in recipe.faces]
     found = [teacher.find(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)) for picture in pictures]
     faces = [points.astype(np.float64) for points in found if points is not None]
     if len(faces) < len(pictures):

@@ -47,10 +47,10 @@ def stylised(points: NDArray) -> NDArray[np.float64]:
         out[[*above, *below]] -= [0, 0.045 * unit]
     low = np.clip((out[list(OVAL), 1] - middle[1]) / (points[152, 1] - middle[1]), 0, 1)
     out[list(OVAL), 0] = middle[0] + (out[list(OVAL), 0] - middle[0]) * (0.96 - 0.08 * low)
-    for ring in (UPPER_OUTER, LOWER_OUTER):
-        out[list(ring)] = mouth + (out[list(ring)] - mouth) * [1.06, 1.12]
-    for ring in (UPPER_OUTER, LOWER_OUTER[1:-1], UPPER_INNER):  # corners a little up: a friendly face at rest
-        out[list(ring), 1] -= 0.3 / unit * np.square(out[list(ring), 0] - mouth[0])
+    for rim in (UPPER_OUTER, LOWER_OUTER):
+        out[list(rim)] = mouth + (out[list(rim)] - mouth) * [1.06, 1.12]
+    for bent in (UPPER_OUTER, LOWER_OUTER[1:-1], UPPER_INNER):  # corners a little up: a friendly face at rest
+        out[list(bent), 1] -= 0.3 / unit * np.square(out[list(bent), 0] - mouth[0])
     out[list(LOWER_INNER)] = out[list(UPPER_INNER)]
     return out
 
@@ -242,7 +242,7 @@ def hair_in_front(canvas: Canvas, p: NDArray, unit: float) -> None:
             canvas.stroke(strand, taper(160, width * unit), colour, strength, 1.2, mask)
 
 
-def draw(points: NDArray, side: int = 768) -> NDArray[np.uint8]:
+def draw(points: NDArray, side: int = 768) -> NDArray:
     """A portrait (side, side, 3) of a face whose landmarks (478, 2) are `points`, in px of the picture."""
     p = stylised(points)
     unit = float(np.hypot(*(points[263] - points[33])))

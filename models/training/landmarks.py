@@ -89,7 +89,7 @@ def jittered(points: NDArray, rng: Generator, coarse: bool, margin: float = CROP
     )
 
 
-def face_crop(example: Example, mirror: NDArray, rng: Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def face_crop(example: Example, mirror: NDArray, rng: Generator) -> tuple[NDArray, NDArray[np.float32]]:
     """A disguised training crop and its points in crop widths."""
     region = jittered(example.points, rng, coarse=rng.random() < 0.4)
     bend = float(rng.uniform(0.01, 0.05)) if rng.random() < 0.5 else 0.0
@@ -99,7 +99,7 @@ def face_crop(example: Example, mirror: NDArray, rng: Generator) -> tuple[NDArra
     return disguise(crop, rng), (points / CROP_SIDE).astype(np.float32)
 
 
-def empty_crop(example: Example, rng: Generator) -> NDArray[np.uint8]:
+def empty_crop(example: Example, rng: Generator) -> NDArray:
     """A crop that shows no whole face: beside one, inside one at a wrong scale, upside down, or with the face gone."""
     face = Region.around(example.points, CROP_MARGIN)
     kind = rng.integers(0, 4)
@@ -181,9 +181,14 @@ def export(net: nn.Module, name: str, inputs: Tensor, outputs: list[str], traine
     weights.add(name, "MIT; distilled from MediaPipe Face Landmarker (Apache-2.0)", trained_by)
 
 
+def moving_average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Tensor:
+    """Over about the last 200 steps, fewer at first, so that the start is forgotten."""
+    return averaged + (current - averaged) * max(0.005, 1 / (1 + float(steps) / 8))
+
+
 def train(net: LandmarkNet, examples: list[Example], mirror: NDArray, minutes: float, rate: float, out: Path) -> None:
     """Trains for a time, not for steps: the machine is shared. Saves the moving average of the weights to `out`."""
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=moving_average)
     basis = [net.shape.weight, net.shape.bias]
     others = [p for p in net.parameters() if all(p is not b for b in basis)]
     optimiser = torch.optim.AdamW([{"params": others, "rate": rate}, {"params": basis, "rate": rate / 20}], rate)
@@ -232,7 +237,7 @@ def main() -> None:
         training = [e for e in examples if not e.held_out]
         print(f"{len(training)} pictures to train on, {len(examples) - len(training)} held out", flush=True)
         mean, basis = point_distribution(training, np.random.default_rng(0))
-    net = LandmarkNet(mean, basis).to(memory_format=torch.channels_last)
+    net = LandmarkNet(mean, basis).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if options.start:
         net.load_state_dict(torch.load(options.start))
     if not options.export_only:

@@ -6,18 +6,21 @@ the points with it; `disguise` changes light, sharpness, compression and style, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
+NO_MAP = np.empty(0, np.float32)
 BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
 
 
 def warp_crop(
     picture: Picture, points: NDArray, to_picture: NDArray, side: int, bend: float, rng: Generator
-) -> tuple[Picture, NDArray[np.float32]]:
+) -> tuple[Picture, NDArray]:
     """Crop of `side` px and its points in crop pixels.
 
     `to_picture` (2, 3) takes crop pixels to picture pixels; `bend` is the size of a smooth random displacement as a
@@ -34,12 +37,12 @@ def warp_crop(
     bent = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
     sample = (np.stack([x, y], -1) + bent) @ turn.T.astype(np.float32) + shift.astype(np.float32)
-    crop = cv2.remap(picture, sample, None, cv2.INTER_LINEAR, borderMode=border, borderValue=colour)
+    crop = cv2.remap(picture, sample, NO_MAP, cv2.INTER_LINEAR, borderMode=border, borderValue=colour)
     straight = ((points - shift) @ np.linalg.inv(turn).T).astype(np.float32)
     moved = straight
     for _ in range(4):  # moved + bent(moved) = straight, by fixed point: the bend is gentle
         at = np.ascontiguousarray(moved[None])
-        moved = straight - cv2.remap(bent, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        moved = straight - cv2.remap(bent, at, NO_MAP, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
     return crop, moved
 
 
@@ -70,7 +73,9 @@ def _soften(picture: Picture, rng: Generator) -> Picture:
 
 def _compress(picture: Picture, rng: Generator) -> Picture:
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 80))])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)
+    compressed = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert compressed is not None
+    return compressed
 
 
 def _monochrome(picture: Picture, rng: Generator) -> Picture:

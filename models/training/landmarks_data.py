@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = NDArray[np.uint8]
+Picture = NDArray[Any]
 LIPS_OUTER = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 LIPS_INNER = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 LIPS_BETWEEN = (
@@ -44,7 +45,7 @@ def _held_out(identity: str, per_cent: int = 10) -> bool:
     return zlib.crc32(identity.encode()) % 100 < per_cent
 
 
-def _read_picture(path: Path) -> Picture:
+def read_picture(path: Path) -> Picture:
     picture = cv2.imread(str(path))
     if picture is None:
         raise ValueError(f"{path} is not a picture that OpenCV reads")
@@ -65,11 +66,9 @@ def list_sources(data: Path, video_frames: int = 150) -> list[Source]:
     sources = []
     for key, entry in json.loads((data / "sfhq/index.json").read_text()).items():
         held_out = _held_out(f"sfhq group {entry['group']}")
-        sources.append(Source(f"sfhq/{key}", held_out, partial(_read_picture, data / f"sfhq/{key}.jpg")))
+        sources.append(Source(f"sfhq/{key}", held_out, partial(read_picture, data / f"sfhq/{key}.jpg")))
     for key in json.loads((data / "portraits/index.json").read_text()):
-        sources.append(
-            Source(f"portraits/{key}", _held_out(key), partial(_read_picture, data / f"portraits/{key}.jpg"))
-        )
+        sources.append(Source(f"portraits/{key}", _held_out(key), partial(read_picture, data / f"portraits/{key}.jpg")))
     clips = sorted((data / "grid_s1").glob("*.mp4"))
     for n, clip in enumerate(clips[:: max(1, len(clips) // video_frames)]):
         frame = 15 + (n * 7) % 45

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from models import weights
 from models.landmarks import DETECTOR_STRIDE, DETECTOR_UNIT_PX, Region
-from models.training.landmarks import Block, Standardise, conv, save
+from models.training.landmarks import Block, Standardise, conv, moving_average, save
 from models.training.landmarks_augment import disguise
 from models.training.landmarks_data import Example, load_examples, read_labels
 
@@ -40,9 +40,10 @@ class DetectorNet(nn.Module):
         self.middle = nn.Sequential(conv(48, 64, 2), Block(64), Block(64))
         self.wide = nn.Sequential(conv(64, 64, 2), Block(64), Block(64))
         self.from_fine, self.from_middle, self.from_wide = (nn.Conv2d(n, 48, 1) for n in (48, 64, 64))
-        self.head = nn.Sequential(conv(48, 48), conv(48, 48), nn.Conv2d(48, 6, 1))
-        with torch.no_grad():
-            self.head[-1].bias[0] = -4.0
+        answer = nn.Conv2d(48, 6, 1)
+        assert answer.bias is not None
+        nn.init.constant_(answer.bias[:1], -4.0)  # faces are rare
+        self.head = nn.Sequential(conv(48, 48), conv(48, 48), answer)
 
     def forward(self, x: Tensor) -> Tensor:
         fine = self.fine(self.standardise(x))
@@ -52,7 +53,7 @@ class DetectorNet(nn.Module):
         return self.head(torch.relu(self.from_fine(fine) + up(deep, scale_factor=2.0, mode="nearest")))
 
 
-def texture(side: int, rng: Generator) -> NDArray[np.uint8]:
+def texture(side: int, rng: Generator) -> NDArray:
     """Something that is not a face: cloudy noise, stripes, shapes or a plain colour."""
     base = rng.integers(0, 256, 3)
     out = np.empty((side, side, 3), np.uint8)
@@ -86,7 +87,7 @@ def texture(side: int, rng: Generator) -> NDArray[np.uint8]:
     return out
 
 
-def wiped(example: Example, rng: Generator) -> NDArray[np.uint8]:
+def wiped(example: Example, rng: Generator) -> NDArray:
     """The picture without its face: blurred away, painted over or covered by another part of it."""
     face = Region.around(example.points, 1.0)
     (x, y), radius = (int(v) for v in face.centre), int(face.size_px * 0.62)
@@ -94,7 +95,9 @@ def wiped(example: Example, rng: Generator) -> NDArray[np.uint8]:
     mask = cv2.circle(np.zeros(picture.shape[:2], np.uint8), (x, y), radius, 255, -1)
     kind = rng.integers(0, 3)
     if kind == 0:
-        cover = cv2.GaussianBlur(picture, (0, 0), face.size_px * float(rng.uniform(0.15, 0.4)))
+        coarse = tuple(max(2, int(n / face.size_px * rng.uniform(2, 5))) for n in picture.shape[1::-1])
+        small = cv2.resize(picture, coarse, interpolation=cv2.INTER_AREA)
+        cover = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     elif kind == 1:
         cover = texture(max(picture.shape[:2]), rng)[: picture.shape[0], : picture.shape[1]]
     else:
@@ -102,7 +105,7 @@ def wiped(example: Example, rng: Generator) -> NDArray[np.uint8]:
     return np.where(mask[:, :, None] > 0, cover, picture)
 
 
-def scene(examples: list[Example], rng: Generator) -> tuple[NDArray[np.uint8], list[Region]]:
+def scene(examples: list[Example], rng: Generator) -> tuple[NDArray, list[Region]]:
     """A picture (SIDE, SIDE, 3) and the faces in it (size: extent of the landmarks; roll: of the eye line)."""
     if rng.random() < 0.45:
         canvas = texture(SIDE, rng)
@@ -193,7 +196,7 @@ def batch(examples: list[Example], size: int, rng: Generator) -> tuple[Tensor, T
 
 
 def train(net: DetectorNet, examples: list[Example], minutes: float, rate: float, out: Path) -> None:
-    average = torch.optim.swa_utils.AveragedModel(net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    average = torch.optim.swa_utils.AveragedModel(net, avg_fn=moving_average)
     optimiser = torch.optim.AdamW(net.parameters(), rate)
     rng, start, step, seen = np.random.default_rng(time.time_ns()), time.monotonic(), 0, []
     while (share := (time.monotonic() - start) / (minutes * 60)) < 1:
@@ -239,7 +242,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    net = DetectorNet().to(memory_format=torch.channels_last)
+    net = DetectorNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if options.start:
         net.load_state_dict(torch.load(options.start))
     if not options.export_only:

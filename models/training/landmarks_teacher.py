@@ -9,7 +9,6 @@ Every picture is read as it is and mirrored; the mean of both halves the teacher
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import zipfile
 from pathlib import Path
@@ -58,7 +57,7 @@ class Teacher:
         net.invoke()
         return [net.get_tensor(o["index"]) for o in net.get_output_details()]
 
-    def detect(self, rgb: NDArray[np.uint8], threshold: float = 0.5) -> Region | None:
+    def detect(self, rgb: NDArray, threshold: float = 0.5) -> Region | None:
         height, width = rgb.shape[:2]
         side = max(height, width)
         top, left = (side - height) // 2, (side - width) // 2
@@ -73,7 +72,7 @@ class Teacher:
         roll = math.atan2(eyes[1, 1] - eyes[0, 1], eyes[1, 0] - eyes[0, 0])
         return Region(centre, float(max(box[2], box[3])) * side * 1.5, roll)
 
-    def points(self, rgb: NDArray[np.uint8], region: Region) -> tuple[Points, float]:
+    def points(self, rgb: NDArray, region: Region) -> tuple[Points, float]:
         """((478, 2) px, score 0..1) of the face in `region`."""
         to_picture = region.to_picture(self.SIDE)
         crop = cv2.warpAffine(rgb, to_picture, (self.SIDE, self.SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -81,7 +80,7 @@ class Teacher:
         crop_points = out[0].reshape(478, 3)[:, :2]
         return (crop_points @ to_picture[:, :2].T + to_picture[:, 2]).astype(np.float32), sigmoid(float(out[1].flat[0]))
 
-    def find(self, rgb: NDArray[np.uint8]) -> Points | None:
+    def find(self, rgb: NDArray) -> Points | None:
         """(478, 2) px of the surest face, re-aligned twice, or None."""
         region = self.detect(rgb)
         if region is None:
@@ -138,9 +137,7 @@ def main() -> None:
     sources = list_sources(options.data)
     labels = label(options.data / "face_landmarker.task", sources)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **labels)
-    options.out.write_bytes(buffer.getvalue())
+    np.savez_compressed(options.out, key=labels["key"], points=labels["points"], mirror=labels["mirror"])
     print(f"{len(labels['key'])} of {len(sources)} pictures have a face")
 
 

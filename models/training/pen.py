@@ -31,14 +31,14 @@ class Canvas:
     side: int
     over: int = 3
 
-    pixels: NDArray[np.float32] = field(init=False)
+    pixels: NDArray = field(init=False)
 
     def __post_init__(self) -> None:
         self.pixels = np.zeros((self.side * self.over, self.side * self.over, 3), np.float32)
 
     def mask(self, outline: NDArray, soft_px: float = 0.0, inside: NDArray | None = None) -> NDArray[np.float32]:
         """0..1 within the outline, blurred by `soft_px`, cut to `inside`."""
-        mask = np.zeros(self.pixels.shape[:2], np.float32)
+        mask: NDArray = np.zeros(self.pixels.shape[:2], np.float32)
         cv2.fillPoly(mask, [np.round(outline * self.over * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
         if soft_px:  # blur a small copy: the result is smooth anyway
             small = cv2.resize(mask, (self.side, self.side), interpolation=cv2.INTER_AREA)
@@ -62,7 +62,7 @@ class Canvas:
         half = normal * np.asarray(widths_px)[:, None] / 2
         self.fill(np.vstack([line + half, (line - half)[::-1]]), colour, strength, soft_px, inside)
 
-    def finished(self) -> NDArray[np.uint8]:
+    def finished(self) -> NDArray:
         small = cv2.resize(self.pixels, (self.side, self.side), interpolation=cv2.INTER_AREA)
         return np.clip(small, 0, 255).astype(np.uint8)
 
