@@ -12,8 +12,9 @@ import argparse
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from models.visemes import PHONEME_VISEME, VISEME_INDEX, VISEMES
 Sound = NDArray[np.float32]
 MAIN = LOOK_AHEADS_MS.index(80)
 ROWS = 32
+SHOWN = ("PP", "FF", "aa")
 
 CONDITIONS: dict[str, Callable[[Sound, np.random.Generator], Sound]] = {
     "clean": lambda sound, random: sound,
@@ -131,7 +133,7 @@ def figures(heard: Sequence[Heard]) -> dict[str, dict[str, float]]:
     """Accuracy and F1 of PP, FF and aa at every look-ahead."""
     true, said = joined(heard)
     return {
-        f"{ms} ms": {"accuracy": accuracy(true, said[i])} | {v: f1(true, said[i], v) for v in ("PP", "FF", "aa")}
+        f"{ms} ms": {"accuracy": accuracy(true, said[i])} | {v: f1(true, said[i], v) for v in SHOWN}
         for i, ms in enumerate(LOOK_AHEADS_MS)
     }
 
@@ -166,61 +168,74 @@ def milliseconds_a_chunk(encoder: PhonemeEncoder, chunks: int = 300) -> float:
     return min(runs)
 
 
+def disguised(utterances: Sequence[Utterance], condition: str) -> list[Utterance]:
+    """The utterances under a condition, each with a generator seeded by its own sound."""
+    change = CONDITIONS[condition]
+    seeds = [np.random.default_rng(zlib.crc32(u.sound.tobytes())) for u in utterances]
+    return [replace(u, sound=change(u.sound, seed)) for u, seed in zip(utterances, seeds, strict=True)]
+
+
+def by_set(heard: Sequence[Heard]) -> dict[str, list[Heard]]:
+    """All real people together first, then every set by name."""
+    groups = sorted({h.group for h in heard})
+    return {"all people": people(heard)} | {group: [h for h in heard if h.group == group] for group in groups}
+
+
+def people(heard: Sequence[Heard]) -> list[Heard]:
+    return [h for h in heard if not h.group.startswith("espeak")]
+
+
+def details(heard: Sequence[Heard]) -> dict[str, Any]:
+    """What more there is to say of real people: the baseline, each speaker, and what lips are taken for."""
+    true, said = joined(heard)
+    guess = loudness_only(heard)
+    each = {name: joined([h for h in heard if h.speaker == name]) for name in sorted({h.speaker for h in heard})}
+    return {
+        "loudness_only": {"accuracy": accuracy(true, guess)} | {v: f1(true, guess, v) for v in SHOWN},
+        "speakers": {name: accuracy(true, said[MAIN]) for name, (true, said) in each.items()},
+        "confusion": {viseme: confusion(heard, viseme) for viseme in SHOWN},
+        "f1_80_ms": {viseme: f1(true, said[MAIN], viseme) for viseme in VISEMES},
+    }
+
+
+def show(report: dict[str, Any]) -> None:
+    delays = [f"{ms} ms" for ms in LOOK_AHEADS_MS]
+    rows = []
+    for condition, sets in report["sets"].items():
+        for group, part in sets.items():
+            shown = [part[d]["accuracy"] for d in delays] + [part[delays[MAIN]][v] for v in SHOWN]
+            rows.append([condition, group, *(f"{value:.3f}" for value in shown)])
+    baseline = report["loudness_only"]
+    rows.append(
+        ["clean", "loudness only", *[f"{baseline['accuracy']:.3f}"] * 4, *(f"{baseline[v]:.3f}" for v in SHOWN)]
+    )
+    table(rows, ["sound", "set", *delays, *(f"{v} F1" for v in SHOWN)])
+    print("\nF1 at 80 ms. Sets named espeak are synthetic and decide nothing; Italian (it) was never trained on.")
+    for viseme, taken in report["confusion"].items():
+        print(f"{viseme} is heard as", ", ".join(f"{name} {share:.0%}" for name, share in taken.items()))
+    low, mid, high = np.percentile(list(report["speakers"].values()), (5, 50, 95))
+    print(
+        f"speakers at 80 ms: {low:.3f} (5 %)  {mid:.3f} (median)  {high:.3f} (95 %), {len(report['speakers'])} voices"
+    )
+    print(f"no speech heard as sil: {report['nonspeech_sil']:.1%}; {report['ms_a_chunk']:.2f} ms of one core a chunk")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds speech/, ljspeech/ and grid_s1/")
     parser.add_argument("--synthetic-seconds", type=float, default=40, help="espeak-ng speech of each language")
     options = parser.parse_args()
     encoder = PhonemeEncoder()
-    real, made = held_out(options.data), synthetic(options.synthetic_seconds)
-    report: dict[str, dict] = {}
-    rows = []
-    for name, change in CONDITIONS.items():
-        changed = [
-            Utterance(
-                u.group, u.speaker, change(u.sound, np.random.default_rng(zlib.crc32(u.sound.tobytes()))), u.segments
-            )
-            for u in real + made
-        ]
-        heard = hear(encoder, changed)
-        people = [h for h in heard if not h.group.startswith("espeak")]
-        sets = {"all people": people} | {
-            g: [h for h in heard if h.group == g] for g in sorted({h.group for h in heard})
-        }
-        report[name] = {group: figures(part) for group, part in sets.items()}
-        for group, part in report[name].items():
-            at = part["80 ms"]
-            shown = [part[f"{ms} ms"]["accuracy"] for ms in LOOK_AHEADS_MS] + [at["PP"], at["FF"], at["aa"]]
-            rows.append([name, group, *(f"{value:.3f}" for value in shown)])
-        if name == "clean":
-            speakers = {
-                s: accuracy(*_at_main([h for h in people if h.speaker == s])) for s in {h.speaker for h in people}
-            }
-            confusions = {v: confusion(people, v) for v in ("PP", "FF", "aa")}
-            true, guess = joined(people)[0], loudness_only(people)
-            baseline = [accuracy(true, guess), *(f1(true, guess, v) for v in ("PP", "FF", "aa"))]
-            rows.append(
-                [name, "loudness only", *[f"{baseline[0]:.3f}"] * 4, *(f"{value:.3f}" for value in baseline[1:])]
-            )
-    heads = [f"{ms} ms" for ms in LOOK_AHEADS_MS]
-    table(rows, ["sound", "set", *heads, "PP F1", "FF F1", "aa F1"])
-    print("\nF1 at 80 ms. Sets named espeak are synthetic and decide nothing; Italian (it) was never trained on.")
-    for viseme, taken in confusions.items():
-        print(f"{viseme} is heard as", ", ".join(f"{name} {share:.0%}" for name, share in taken.items()))
-    low, mid, high = np.percentile(list(speakers.values()), (5, 50, 95))
-    print(f"speakers at 80 ms: {low:.3f} (5 %)  {mid:.3f} (median)  {high:.3f} (95 %), {len(speakers)} people")
-    extra = {"nonspeech_sil": silence_on_noises(encoder), "ms_a_chunk": milliseconds_a_chunk(encoder)}
-    print(f"no speech heard as sil: {extra['nonspeech_sil']:.1%}; {extra['ms_a_chunk']:.2f} ms of one core a chunk")
-    baseline_row = dict(zip(("accuracy", "PP", "FF", "aa"), baseline, strict=True))
-    save(
-        "phonemes",
-        {**extra, "loudness_only": baseline_row, "confusion": confusions, "speakers": speakers, "sets": report},
-    )
-
-
-def _at_main(heard: Sequence[Heard]) -> tuple[NDArray, NDArray]:
-    true, said = joined(heard)
-    return true, said[MAIN]
+    utterances = held_out(options.data) + synthetic(options.synthetic_seconds)
+    heard = {condition: hear(encoder, disguised(utterances, condition)) for condition in CONDITIONS}
+    report = {
+        "sets": {name: {group: figures(part) for group, part in by_set(said).items()} for name, said in heard.items()},
+        **details(people(heard["clean"])),
+        "nonspeech_sil": silence_on_noises(encoder),
+        "ms_a_chunk": milliseconds_a_chunk(encoder),
+    }
+    show(report)
+    save("phonemes", report)
 
 
 if __name__ == "__main__":
