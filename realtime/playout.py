@@ -120,13 +120,16 @@ class Playout:
         return MediaChunk(index, audio, picture)
 
     def hush(self, fade: bool = True) -> None:
-        """Silences the sound that is not out yet, the first of it with a fade. Its pictures stay: they shut the mouth."""
-        silence = np.zeros(AUDIO_CHUNK, np.int16)
+        """Silences the sound that is not out yet; the first of it fades. The pictures stay: they shut the mouth."""
         out = max(self._next_sound - self.next_release, 0)
         sounds = list(self._sounds)
         for place in range(out, len(sounds)):
-            fading = silence.copy()
-            if place == out:
-                fading[:FADE_SAMPLES] = sounds[place][:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES)
-            sounds[place] = fading
+            sounds[place] = faded(sounds[place]) if fade and place == out else np.zeros(AUDIO_CHUNK, np.int16)
         self._sounds = deque(sounds)
+
+
+def faded(audio: NDArray[np.int16]) -> NDArray[np.int16]:
+    """A chunk (1920,) that falls silent within `FADE_SAMPLES`."""
+    silent = np.zeros_like(audio)
+    silent[:FADE_SAMPLES] = audio[:FADE_SAMPLES] * np.linspace(1, 0, FADE_SAMPLES)
+    return silent
