@@ -34,11 +34,17 @@ JAW_WIDE, LIPS_WIDE, PUCKERED = 0.36, 0.125, 0.6
 """What the film shows at a target of 1: jawOpen and lip gap of the widest vowels, root of mouthPucker of W."""
 
 JAW_HIGH = ("SS", "CH", "DD", "TH", "FF", "I")
-"""Visemes whose jaw stays as in the table: the landmarker reads jawOpen off the lips, and these part them more than they
-lower the jaw."""
+"""Visemes whose jaw stays as in the table: the landmarker reads jawOpen off the lips, and these part them more than
+they lower the jaw."""
 
 TEETH_HELD, HELD_DOMINANCE = ("SS", "CH"), 2.0
 """Sibilants need the teeth together: they hold the jaw against any neighbour (Keating et al. 1994)."""
+
+LIPS_IDLE, IDLE_DOMINANCE = ("TH", "DD", "kk", "SS", "nn"), 0.5
+"""Made by the tongue alone: a neighbour's rounding spreads through them (Perkell & Matthies 1992)."""
+
+LEAST_AHEAD_MS = (0.1, 0.1, 65.0)
+"""Rounding begins 100 to 200 ms ahead in running speech; GRID's clipped commands, often after a pause, hide it."""
 
 HELD_OUT_EVERY = 5
 CORRECTION_RIDGE, DOMINANCE_RIDGE = 0.15, 0.04
@@ -117,7 +123,8 @@ class Dominance(torch.nn.Module):
         self._free[_rows(JAW_HIGH), 0] = 0
         self._firm = torch.zeros(len(PHONEMES), count)
         self._firm[_rows(TEETH_HELD), 0] = math.log(HELD_DOMINANCE)
-        self.log_ahead = torch.nn.Parameter(torch.full((count,), 60.0).log())
+        self._firm[_rows(LIPS_IDLE), 2] = math.log(IDLE_DOMINANCE)
+        self._log_ahead = torch.nn.Parameter(torch.full((count,), 60.0).log())
         self.log_carry = torch.nn.Parameter(torch.full((count,), 60.0).log())
         self.slope = torch.nn.Parameter(torch.tensor(0.2))
         self.rest = torch.nn.Parameter(torch.full((count,), 0.03))
@@ -127,6 +134,10 @@ class Dominance(torch.nn.Module):
     @property
     def correction(self) -> torch.Tensor:
         return self._correction * self._free
+
+    @property
+    def log_ahead(self) -> torch.Tensor:
+        return torch.maximum(self._log_ahead, torch.tensor(LEAST_AHEAD_MS).log())
 
     @property
     def log_dominance(self) -> torch.Tensor:
