@@ -20,7 +20,7 @@ from models.fit import FaceFit, lip_side
 from models.lips import LipLine, closing_amount
 from models.warp import Box, box_around, node_positions
 
-DRAWN_ELSEWHERE = ("eyeBlink", "eyeLook", "mouthClose", "tongueOut")
+DRAWN_ELSEWHERE = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "mouthClose", "tongueOut")
 """Names (or beginnings) of shapes that lids, lips or the mouth interior show in their own way."""
 
 FALLOFF = 0.35

@@ -79,10 +79,23 @@ class FrameGenerator:
     def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
         weights = self._with_closings(motion.weights)
         before_head = self._before_head(motion.head)
-        base = self._layer(self._base_2x, self._base_fields, self._base_box, self._all, weights, before_head, rounds)
+        base = self._layer(
+            self._with_eyes(motion.weights), self._base_fields, self._base_box, self._all, weights, before_head, rounds
+        )
         frame = np.asarray(cv2.cvtColor(base, cv2.COLOR_BGRA2BGR), np.uint8)
         self._draw_mouth(frame, weights, motion, before_head, rounds)
         return frame
+
+    def _with_eyes(self, weights: Array) -> NDArray[np.uint8]:
+        """The base layer's texture with the eyes as `weights` (52,) have them."""
+        patches = self.identity.eyes.render(weights) if self.identity.eyes is not None else []
+        if not patches:
+            return self._base_2x
+        texture = self._base_2x.copy()
+        for (x0, y0, x1, y1), patch in patches:
+            # The last half pixel between patch and photo belongs to the photo.
+            texture[2 * y0 : 2 * y1 - 1, 2 * x0 : 2 * x1 - 1, :3] = doubled(patch)[:-1, :-1]
+        return texture
 
     def _with_closings(self, weights: Array) -> Array:
         """(W,) the 52 weights and the closings that leave the gap which `mouthClose` asks for."""

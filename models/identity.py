@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.eyes import Eyes
 from models.mouth import MouthInterior
 
 FORMAT_VERSION = 1
@@ -38,7 +39,7 @@ class Identity:
     closing: (2 * CLOSINGS, n), closings for a gap of 1 px less in each column.
     depth_px: (N, N) float16 towards the viewer, from the centre of rotation; hold: (N, N) float16 0..1, how much the
     picture follows the head. centre_px: (2,). unit_px: the eye distance. mouth: what is seen between the lips;
-    None while the photo's own open mouth is being shut.
+    eyes: lids and gaze. Both are None while the photo's own open mouth is being shut.
     """
 
     picture: NDArray[np.uint8]
@@ -60,6 +61,7 @@ class Identity:
     centre_px: NDArray[np.float32]
     unit_px: float
     mouth: MouthInterior | None
+    eyes: Eyes | None
 
     def save(self, file: Path) -> None:
         """Writes everything to `file` (.npz)."""
@@ -94,6 +96,9 @@ def _leaves(value: Any, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from _leaves(getattr(value, field.name), f"{name}.{field.name}" if name else field.name)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{name}.{index}")
     else:
         yield name, np.asarray(value)
 
@@ -111,5 +116,7 @@ def _built(kind: Any, leaves: dict[str, NDArray[Any]], name: str) -> Any:
             for field in dataclasses.fields(kind)
         }
         return typing.cast(type, kind)(**parts)
+    if typing.get_origin(kind) is tuple:
+        return tuple(_built(item, leaves, f"{name}.{index}") for index, item in enumerate(typing.get_args(kind)))
     leaf = leaves[name]
     return leaf.item() if kind in (int, float, bool, str) else leaf

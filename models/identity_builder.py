@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
+from models.eyes import Eyes
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
 from models.fit import FaceFit, eye_distance, fit_face
@@ -101,8 +102,7 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
         picture, points = _shut(model, picture, points, lips)
         lips = lip_lines(points)
     line = refined(midway(*lips), picture, LINE_SEARCH * unit)
-    fit = fit_face(model, points)
-    return _prepared(model, fit, picture, (line, line), unit, speaks=True)
+    return _prepared(model, fit_face(model, points), picture, points, (line, line), alive=True)
 
 
 def _shut(
@@ -110,7 +110,7 @@ def _shut(
 ) -> tuple[NDArray[np.uint8], NDArray[np.floating]]:
     """The picture and its landmarks with the lips shut: most of the mouth's expression undone, then the gap closed."""
     fit = fit_face(model, points)
-    open_face = FrameGenerator(_prepared(model, fit, picture, lips, eye_distance(points), speaks=False))
+    open_face = FrameGenerator(_prepared(model, fit, picture, points, lips, alive=False))
     weights = np.zeros(len(ARKIT_NAMES), np.float32)
     for index, name in enumerate(ARKIT_NAMES):
         if name.startswith(("mouth", "jaw")):
@@ -128,13 +128,13 @@ def _prepared(
     model: FaceModel,
     fit: FaceFit,
     picture: NDArray[np.uint8],
+    points: NDArray[np.floating],
     lips: tuple[LipLine, LipLine],
-    unit: float,
-    speaks: bool,
+    alive: bool,
 ) -> Identity:
-    """All arrays of a fitted face whose lips' inner edges are `lips`. speaks: with the inside of its mouth."""
+    """All arrays of a fitted face whose lips' inner edges are `lips`. alive: with mouth and eyes."""
     size = picture.shape[0]
-    step = step_px(size)
+    step, unit = step_px(size), eye_distance(points)
     nodes = size // step
     on_photo, depth = projected(model, fit)
     layers = build_layers(model, fit, on_photo, depth, lips, unit, nodes, step)
@@ -164,7 +164,8 @@ def _prepared(
         hold=hold.astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
-        mouth=_mouth(model, fit, picture, lips[0], gain) if speaks else None,
+        mouth=_mouth(model, fit, picture, lips[0], gain) if alive else None,
+        eyes=Eyes.build(picture, points) if alive else None,
     )
 
 
