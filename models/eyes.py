@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX
-from models.eyes_builder import RIM, EyeParts, build_eye
+from models.eyes_builder import COVERED, RIM, EyeParts, build_eye, grid
 
 Box = tuple[int, int, int, int]
 Patch = NDArray[np.uint8]
@@ -94,7 +94,7 @@ def _turned(eye: EyeParts, picture: Patch, shift: NDArray[np.floating]) -> Patch
 
     Pixels are looked up between the rims only, so that no lash is dragged into the white.
     """
-    rows, columns = _grid(picture)
+    rows, columns = grid(picture.shape)
     room = np.maximum(eye.room_px - 1, 0)  # left and right of the iris
     shift_x = float(np.clip(shift[0], -0.75 * room[0], 0.75 * room[1]))
     falloff = np.interp(columns[0], *eye.iris_falloff)
@@ -104,22 +104,23 @@ def _turned(eye: EyeParts, picture: Patch, shift: NDArray[np.floating]) -> Patch
     from_y = np.clip(rows - shift[1] * falloff, top, np.maximum(bottom, top + 1)).astype(np.float32)
     ball = cv2.remap(picture, from_x.astype(np.float32), from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = np.clip(rows - eye.upper, 0, 1.5) * np.clip(eye.lower - rows, 0, 1.5) / 2.25
-    return _mixed(picture, ball, inside)
+    return _mixed(picture, ball, inside).astype(np.uint8)
 
 
 def _pulled(eye: EyeParts, picture: Patch, raised: float, squeezed: float) -> Patch:
     """Upper rim up by `raised` px and lower rim up by `squeezed` px, fading out within the patch."""
-    rows, columns = _grid(picture)
+    rows, columns = grid(picture.shape)
     reach = 0.07 * float(eye.unit_px)
     near_upper = np.exp(-0.5 * ((rows - eye.upper) / reach) ** 2) * eye.taper
     near_lower = np.exp(-0.5 * ((rows - eye.lower) / reach) ** 2) * eye.taper
     from_y = rows + (raised * near_upper + squeezed * near_lower) * eye.border
-    return cv2.remap(picture, columns, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    pulled = cv2.remap(picture, columns, from_y.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return pulled.astype(np.uint8, copy=False)
 
 
 def _shut(eye: EyeParts, picture: Patch, shut: float) -> Patch:
     """The upper lid brought down by the share `shut` of its way."""
-    rows, columns = _grid(picture)
+    rows, columns = grid(picture.shape)
     unit = float(eye.unit_px)
     travel = shut * (eye.closing - eye.upper)
     edge = eye.upper + travel
@@ -128,7 +129,7 @@ def _shut(eye: EyeParts, picture: Patch, shut: float) -> Patch:
     under_lid = (rows > eye.upper) * np.clip(eye.lower - rows, 0, 1) * np.clip(1 - (rows - edge) / (0.035 * unit), 0, 1)
     shaded = picture * (1 - 0.35 * min(1.0, 3 * shut) * under_lid * eye.taper)[..., None]
     # Skin where the rim has gone from.
-    covered = np.clip((rows - (eye.upper - 1.2 * rim)) / (0.7 * rim), 0, 1) * np.clip(edge - rows + 0.5, 0, 1)
+    covered = np.clip((rows - (eye.upper - COVERED * unit)) / (0.8 * rim), 0, 1) * np.clip(edge - rows + 0.5, 0, 1)
     covered *= eye.taper * np.clip(travel / (0.5 * rim), 0, 1)
     lid = _mixed(shaded, eye.lid, covered)
     # The photo's own rim and lashes ride down on the edge, and give way to lowered lashes.
@@ -144,11 +145,6 @@ def _shut(eye: EyeParts, picture: Patch, shut: float) -> Patch:
         lashes = cv2.remap(eye.lashes, columns, to_closed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
         lid = _mixed(lid, eye.lash_colour, (1 - own) / 255 * lashes)
     return np.round(lid).clip(0, 255).astype(np.uint8)
-
-
-def _grid(picture: Patch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    rows, columns = np.indices(picture.shape[:2], dtype=np.float32)
-    return rows, columns
 
 
 def _mixed(below: NDArray, above: NDArray, share: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 RIM = 0.035
 """Height of the upper rim with its lashes, in eye distances."""
 
+COVERED = 0.055
+"""How far above the upper rim a shut lid's skin begins: past liner and shadow of the lashes."""
+
 UNDER = 0.02
 """Height of the lower rim with its lashes."""
 
@@ -96,8 +99,15 @@ def build_eye(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating], left: 
         lash_colour=colour,
         iris_falloff=_iris_falloff(iris, corners),
         room_px=_room(iris, corners),
-        unit_px=np.float32(unit),
+        unit_px=np.array(unit, np.float32),
     )
+
+
+def grid(shape: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(h, w) row and column of each pixel."""
+    height, width = shape[:2]
+    rows, columns = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
+    return rows.astype(np.float32), columns.astype(np.float32)
 
 
 def _rim(contour: NDArray[np.float32], columns: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
@@ -118,7 +128,7 @@ def _lid_skin(
     patch: NDArray[np.uint8], upper: NDArray[np.float32], lower: NDArray[np.float32], unit: float
 ) -> NDArray[np.uint8]:
     """(h, w, 3) the shut lid: skin colours from both sides of the eye, rounded like the ball beneath."""
-    rows, columns = np.indices(patch.shape[:2], dtype=np.float32)
+    rows, columns = grid(patch.shape)
 
     def skin_at(row: NDArray[np.float32]) -> NDArray[np.float32]:
         found = cv2.remap(
@@ -126,17 +136,17 @@ def _lid_skin(
         )
         return found[0].astype(np.float32)
 
-    over = np.mean([skin_at(upper - k * RIM * unit) for k in (1.2, 1.5, 1.8)], axis=0)
+    over = np.mean([skin_at(upper - k * RIM * unit) for k in (1.5, 1.8, 2.1)], axis=0)
     under = np.mean([skin_at(lower + k * UNDER * unit) for k in (1.6, 2.2, 2.8)], axis=0)
     over, under = _blurred(over, 0.05 * unit), _blurred(under, 0.05 * unit)
-    first, last = upper - 1.2 * RIM * unit, lower + UNDER * unit
+    first, last = upper - COVERED * unit, lower + UNDER * unit
     down = ((rows - first) / np.maximum(last - first, 1))[..., None].clip(0, 1)
     lid = over * (1 - down) + under * down
     # Rounded: lighter across the middle of the ball, darker under the fold and towards the lashes.
     middle = np.interp(columns[0], [0, len(upper) / 2, len(upper)], [0, 1, 0])
     lid *= 1 + 0.05 * (middle * np.sin(np.pi * down[..., 0]) ** 2)[..., None]
-    fold = np.exp(-0.5 * ((rows - (upper - 0.45 * RIM * unit)) / (0.008 * unit)) ** 2)
-    lid *= 1 - 0.10 * fold[..., None]
+    fold = np.exp(-0.5 * ((rows - (upper - 0.8 * RIM * unit)) / (0.014 * unit)) ** 2)
+    lid *= 1 - 0.06 * fold[..., None]
     # Grain of the skin below the eye, mirrored about the lower rim.
     mirrored = lower + UNDER * unit + np.abs(lower - rows) * 0.7
     grain_source = patch.astype(np.float32)
@@ -144,7 +154,7 @@ def _lid_skin(
     grain = cv2.remap(
         grain_source, columns, mirrored.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
     )
-    return np.round(lid + 0.8 * grain.clip(-14, 14)).clip(0, 255).astype(np.uint8)
+    return np.round(lid + 0.8 * grain.clip(-7, 7)).clip(0, 255).astype(np.uint8)
 
 
 def _lowered_lashes(
@@ -157,12 +167,12 @@ def _lowered_lashes(
     unit: float,
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Coverage (h, w) of the line between shut lids and its lashes, and their colour, that of the photo's own rim."""
-    rows, columns = np.indices(patch.shape[:2], dtype=np.float32)
+    rows, columns = grid(patch.shape)
     rim = (np.abs(rows - upper) < 0.012 * unit) & (columns > corners[0]) & (columns < corners[1])
     dark = patch[rim].astype(np.float32) if rim.any() else np.full((1, 3), 60, np.float32)
     colour = dark[dark.sum(1) <= np.quantile(dark.sum(1), 0.25)].mean(0)
     skin = lid[rim].astype(np.float32).mean(0) if rim.any() else np.full(3, 120, np.float32)
-    strength = float(np.clip(1.3 * (1 - colour.mean() / max(float(skin.mean()), 1)), 0.45, 0.9))
+    strength = float(np.clip(1.3 * (1 - colour.mean() / max(float(skin.mean()), 1)), 0.4, 0.78))
     scale = 4
     fine = np.zeros((patch.shape[0] * scale, patch.shape[1] * scale), np.uint8)
     span = corners[1] - corners[0]
@@ -184,11 +194,11 @@ def _lowered_lashes(
             4,
         )
     strokes = cv2.resize(fine, patch.shape[1::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    strokes = cv2.GaussianBlur(strokes, (0, 0), 0.004 * unit)
+    soft = cv2.GaussianBlur(strokes, (0, 0), 0.004 * unit)
     inner = np.minimum(columns - corners[0], corners[1] - columns) / (0.25 * span)
     thickness = 0.004 * unit * (1 + np.clip(inner, 0, 1))
     line = np.exp(-0.5 * ((rows - closing) / thickness) ** 2) * np.clip(inner * 3 + 0.25, 0, 1)
-    alpha = strength * np.clip(line + 0.55 * strokes, 0, 1)
+    alpha = strength * np.clip(line + 0.55 * soft, 0, 1)
     return np.round(255 * alpha).astype(np.uint8), colour.astype(np.float32)
 
 

@@ -47,4 +47,4 @@ def paint(
     canvas = np.zeros((height * OVERSAMPLING, width * OVERSAMPLING, 4), np.uint8)
     for shape, (b, g, r) in zip(shapes, flat.tolist(), strict=True):
         cv2.fillConvexPoly(canvas, shape, (b, g, r, 255), cv2.LINE_8, _FRACTION_BITS)
-    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

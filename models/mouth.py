@@ -33,7 +33,9 @@ TONGUE_OUT = ARKIT_INDEX["tongueOut"]
 TONGUE_TIP_UP = 0.3
 """Value of tongueOut at which the tip touches the upper teeth (L, N, T, TH); below it the tip is on its way up."""
 
-TIP_TRAVEL_CM = 0.75
+TIP_TRAVEL_CM, TIP_HEIGHT = 0.45, 0.4
+"""How far the tip comes up, and how much taller the tongue then is."""
+
 INCISAL_SHOW_CM = (0.25, 0.4)
 LIP_SHADOW = 0.03
 """Reach of the upper lip's shadow in eye distances."""
@@ -88,10 +90,10 @@ class MouthInterior:
                 np.float32
             ),
             jaw_travel=travel.astype(np.float32),
-            own_jaw=np.float32(fit.expression[JAW_OPEN]),
+            own_jaw=np.array(fit.expression[JAW_OPEN], np.float32),
             cavity=tones.cavity,
             down_per_cm=down.astype(np.float32),
-            unit_px=np.float32(np.hypot(*(eyes[1] - eyes[0]))),
+            unit_px=np.array(np.hypot(*(eyes[1] - eyes[0])), np.float32),
         )
 
     def to_arrays(self) -> dict[str, NDArray]:
@@ -133,11 +135,12 @@ class MouthInterior:
         jaw_at = self.lower_at + weights @ self.jaw_travel
         tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
         tongue_at = jaw_at - (TONGUE_RAISED_CM + LOWER_LOWERED_CM + TIP_TRAVEL_CM * min(tip, 1.0)) * self.down_per_cm
+        tall = 1 + TIP_HEIGHT * min(tip, 1.0)
         jaw = float(self.own_jaw + weights[JAW_OPEN])
-        lower = self.lower, self.lower_anchor, jaw_at
-        tongue = self.tongue, self.tongue_anchor, tongue_at
-        for pictures, anchor, at in (lower, tongue) if tip > 1 else (tongue, lower):
-            _lay(canvas, _between(pictures, jaw), anchor, at, map_, origin)
+        lower = self.lower, self.lower_anchor, jaw_at, 1.0
+        tongue = self.tongue, self.tongue_anchor, tongue_at, tall
+        for pictures, anchor, at, height in (lower, tongue) if tip > 1 else (tongue, lower):
+            _lay(canvas, _between(pictures, jaw), anchor, at, map_, origin, height)
         _lay(canvas, self.upper, self.upper_anchor, self.upper_at, map_, origin)
         canvas *= self._light(upper_lip - origin, lower_lip - origin, size)[..., None]
         out[top - y0 : bottom - y0, left - x0 : right - x0] = canvas.clip(0, 255)
@@ -186,14 +189,18 @@ def _lay(
     at: NDArray[np.float32],
     moved: NDArray[np.float32],
     origin: NDArray[np.float32],
+    height: float = 1.0,
 ) -> None:
-    """Puts a layer on `canvas` with its `anchor` at the photo's position `at`, moved with the head."""
-    turn = moved[:, :2] / RESOLUTION
+    """Puts a layer on `canvas` with its `anchor` at the photo's position `at`, moved with the head.
+
+    height: what is stretched upright by it is lit as much more, because it turns towards the viewer.
+    """
+    turn = moved[:, :2] * [1.0, height] / RESOLUTION
     shift = moved[:, :2] @ at + moved[:, 2] - origin - turn @ anchor
     size = canvas.shape[1], canvas.shape[0]
     laid = cv2.warpAffine(picture, np.column_stack([turn, shift]), size, flags=cv2.INTER_LINEAR)
     canvas *= 1 - laid[..., 3:] * np.float32(1 / 255)
-    canvas += laid[..., :3]
+    canvas += laid[..., :3] * np.float32(height)
 
 
 def _by_column(edge: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

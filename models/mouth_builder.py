@@ -73,7 +73,7 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) 
     white = max(whites, key=_luma)
     luma = float(np.clip(max(1.15 * _luma(white), 1.18 * _luma(skin)), 140, 228))
     colourful = float(np.clip((skin.max() - skin.min()) / 30, 0, 1))  # an old photograph has a grey tongue
-    cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.92, 1.08)
+    cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.95, 1.05)
 
     def tone(hue: tuple[float, float, float], strength: float) -> NDArray[np.float32]:
         shade = np.array(hue, np.float32)
@@ -81,7 +81,7 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) 
         return (luma * strength * shade * (1 + (cast - 1) * colourful) / _luma(shade)).astype(np.float32)
 
     return Tones(
-        tooth=tone((0.85, 0.95, 1.0), 1.0),
+        tooth=tone((0.85, 0.935, 1.0), 1.0),
         gum=tone((0.56, 0.55, 0.88), 0.55),
         tongue=tone((0.54, 0.53, 0.86), 0.56),
         cavity=tone((0.42, 0.38, 0.80), 0.13),

@@ -1,0 +1,134 @@
+"""The mouth's inside: the skull's teeth stay, the jaw's follow it, light and colours are the photo's."""
+
+import numpy as np
+import pytest
+
+from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
+from models.face_model import FaceModel, Pose
+from models.fit import FaceFit
+from models.mouth import MouthInterior
+from models.mouth_builder import landmark_px
+
+SIZE = 512
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return FaceModel.load()
+
+
+@pytest.fixture(scope="module")
+def fit(model: FaceModel) -> FaceFit:
+    """The mean face, frontal, 16 px a centimetre."""
+    pose = Pose(np.eye(3, dtype=np.float32), 16.0, np.array([256, 256], np.float32))
+    return FaceFit(
+        np.zeros(40, np.float32), np.zeros(52, np.float32), pose, np.zeros((len(model.neutral), 2), np.float32)
+    )
+
+
+def photo(skin: tuple[int, int, int]) -> np.ndarray:
+    return np.full((SIZE, SIZE, 3), skin, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def mouth(model: FaceModel, fit: FaceFit) -> MouthInterior:
+    return MouthInterior.build(model, fit, photo((120, 150, 200)))
+
+
+def weights(**values: float) -> np.ndarray:
+    out = np.zeros(len(ARKIT_NAMES), np.float32)
+    for name, value in values.items():
+        out[ARKIT_INDEX[name]] = value
+    return out
+
+
+def opening(model: FaceModel, fit: FaceFit, gap_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of an open mouth: the upper lip at rest, the lower one `gap_px` below it in the middle."""
+    corner_right, corner_left = landmark_px(model, fit, (61, 291))
+    lip = landmark_px(model, fit, (13,))[0]
+    along = np.linspace(0, 1, 38, dtype=np.float32)
+    x = corner_right[0] + along * (corner_left[0] - corner_right[0])
+    bow = np.sin(np.pi * along)
+    return np.stack([x, lip[1] + 0 * x], 1), np.stack([x, lip[1] + gap_px * bow], 1)
+
+
+def shown(
+    mouth: MouthInterior,
+    model: FaceModel,
+    fit: FaceFit,
+    motion: np.ndarray,
+    gap_px: float,
+    moved: np.ndarray | None = None,
+) -> np.ndarray:
+    upper, lower = opening(model, fit, gap_px)
+    if moved is not None:
+        upper, lower = (edge @ moved[:, :2].T + moved[:, 2] for edge in (upper, lower))
+    return mouth.render(motion, upper, lower, (200, 280, 320, 360), moved)
+
+
+def teeth(picture: np.ndarray) -> np.ndarray:
+    return picture.min(2) > 90
+
+
+def test_teeth_show_under_the_upper_lip(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    picture = shown(mouth, model, fit, weights(jawOpen=0.3), 24)
+    rows, columns = np.nonzero(teeth(picture))
+    assert len(rows) > 80
+    assert abs(columns.mean() + 200 - 256) < 3
+
+
+def test_the_upper_row_stays_when_the_jaw_opens(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    def upper_row(jaw: float) -> np.ndarray:
+        picture = shown(mouth, model, fit, weights(jawOpen=jaw), 30)
+        lip = int(landmark_px(model, fit, (13,))[0][1]) - 280
+        return picture[lip : lip + 3, 46:66].astype(int)
+
+    assert np.abs(upper_row(0.25) - upper_row(0.45)).max() <= 6
+
+
+def test_the_lower_row_follows_the_jaw(mouth: MouthInterior) -> None:
+    travel = mouth.jaw_travel[ARKIT_INDEX["jawOpen"]]
+    assert travel[1] > 10 and abs(travel[0]) < 1
+    assert mouth.jaw_travel[ARKIT_INDEX["jawLeft"], 0] > 1 > -1 > mouth.jaw_travel[ARKIT_INDEX["jawRight"], 0]
+    assert np.abs(mouth.jaw_travel[ARKIT_INDEX["mouthSmileLeft"]]).max() < 0.5
+
+
+def test_the_tongue_rises_to_the_teeth(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    def redness(tongue: float) -> float:
+        picture = shown(mouth, model, fit, weights(jawOpen=0.3, tongueOut=tongue), 18).astype(int)
+        return float((picture[34:44, 46:66, 2] - picture[34:44, 46:66, 1]).mean())
+
+    assert redness(0.3) > redness(0.0) + 3
+
+
+def test_the_mouth_moves_with_the_head(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    moved = np.array([[1, 0, 7], [0, 1, 4]], np.float32)
+    still = shown(mouth, model, fit, weights(jawOpen=0.3), 24).astype(int)
+    shifted = shown(mouth, model, fit, weights(jawOpen=0.3), 24, moved).astype(int)
+    assert np.abs(shifted[14:54, 37:97] - still[10:50, 30:90]).max() <= 3
+
+
+def test_teeth_are_brighter_in_a_brighter_photo_and_never_neon(model: FaceModel, fit: FaceFit) -> None:
+    def brightness(skin: tuple[int, int, int]) -> float:
+        picture = shown(MouthInterior.build(model, fit, photo(skin)), model, fit, weights(jawOpen=0.3), 24)
+        return float(np.quantile(picture.mean(2), 0.98))
+
+    dark, fair = brightness((40, 55, 80)), brightness((150, 180, 220))
+    assert 80 < dark < fair < 240
+
+
+def test_an_old_photograph_gets_a_grey_mouth(model: FaceModel, fit: FaceFit) -> None:
+    picture = shown(MouthInterior.build(model, fit, photo((140, 140, 140))), model, fit, weights(jawOpen=0.3), 24)
+    assert np.ptp(picture.astype(int), axis=2).max() <= 3
+
+
+def test_a_shut_mouth_and_a_far_box_are_no_error(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    assert shown(mouth, model, fit, weights(), 0).shape == (80, 120, 3)
+    upper, lower = opening(model, fit, 20)
+    assert mouth.render(weights(), upper, lower, (0, 0, 10, 8)).shape == (8, 10, 3)
+
+
+def test_arrays_round_trip(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    again = MouthInterior.from_arrays(mouth.to_arrays())
+    motion = weights(jawOpen=0.33, tongueOut=0.1)
+    assert np.array_equal(shown(mouth, model, fit, motion, 25), shown(again, model, fit, motion, 25))
