@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from collections import deque
 from typing import Any
 
 import cv2
@@ -22,6 +23,7 @@ from realtime.config import MediaConfig
 from realtime.errors import MouthpieceError
 from realtime.media import MediaChunk, MediaEnded
 from realtime.microphone import MicrophoneQueue
+from realtime.playout import SOUND_LEAD
 from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE, CHUNK_S
 from realtime.webrtc import Peer
 
@@ -36,9 +38,13 @@ class FlashSource:
     def __init__(self, size: int, mode: str) -> None:
         self.size_px = (size, size)
         self._echo = mode == "echo"
+        # A session has the sound before the picture is computed and sends it ahead; an echo has no such time to spare.
+        self._lead = 0 if self._echo else SOUND_LEAD
         rng = np.random.default_rng(0)
         noise = cv2.GaussianBlur(rng.integers(0, 255, (size, size, 3), dtype=np.uint8), (0, 0), 8)
-        self._dark = cv2.normalize(noise, np.empty_like(noise), 20, 80, cv2.NORM_MINMAX)
+        self._dark: NDArray[np.uint8] = cv2.normalize(noise, np.empty_like(noise), 20, 80, cv2.NORM_MINMAX).astype(
+            np.uint8
+        )
         self._white = np.full((size, size, 3), 235, np.uint8)
         tone = 16_000 * np.sin(2 * np.pi * 1000 / AUDIO_RATE * np.arange(AUDIO_CHUNK))
         self._beep, self._silence = tone.astype(np.int16), np.zeros(AUDIO_CHUNK, np.int16)
@@ -53,16 +59,23 @@ class FlashSource:
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         start_s, index = loop.time(), 0
+        shown: deque[MediaChunk] = deque()
         while True:
             await asyncio.sleep(max(0.0, start_s + index * CHUNK_S - loop.time()))
             sound = self._sound(index)
             # As loud chunks begin anywhere in a beep, one loud sample makes the picture flash.
             picture = self._white if np.abs(sound.astype(np.int32)).max() > LOUD else self._dark
-            for queue in self._queues.values():
-                if queue.full():
-                    queue.get_nowait()
-                queue.put_nowait(MediaChunk(index, sound, picture))
+            shown.append(MediaChunk(index, sound, picture))
+            self._put("audio", shown[-1])
+            if len(shown) > self._lead:
+                self._put("video", shown.popleft())
             index += 1
+
+    def _put(self, kind: str, chunk: MediaChunk) -> None:
+        queue = self._queues[kind]
+        if queue.full():
+            queue.get_nowait()
+        queue.put_nowait(chunk)
 
     def _sound(self, index: int) -> NDArray[np.int16]:
         if not self._echo:

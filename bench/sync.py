@@ -25,7 +25,7 @@ GATE_P95_MS = 60.0
 
 
 def skews_ms(flashes: list[float], beeps: list[float]) -> list[float]:
-    """Each flash's time less that of the beep nearest to it; flashes without a beep within half a period are left out."""
+    """Each flash's time less that of the nearest beep; flashes without a beep within half a period are left out."""
     heard = np.asarray(beeps)
     if not heard.size:
         return []
@@ -46,7 +46,7 @@ async def measure(seconds: float, size: int, codec: str) -> dict[str, Any]:
                 playouts.append(both[1] - both[0])
         seen = await report(page)
     since = seen["frames"][0]["at"] + WARM_UP_S * 1000
-    skews = skews_ms([f["at"] for f in seen["flashes"] if f["at"] > since], [b["at"] for b in seen["beeps"]])
+    skews = skews_ms([f["at"] for f in seen["flashes"] if f["at"] > since], [b["heard"] for b in seen["beeps"]])
     third = max(1, len(skews) // 3)
     return {
         "skew_ms": percentiles(skews),

@@ -40,11 +40,11 @@ class MediaSource(Protocol):
     def size_px(self) -> tuple[int, int]: ...
 
     async def next_audio(self) -> MediaChunk:
-        """The next chunk, at the instant when it is due. Raises MediaEnded."""
+        """The next chunk, when its sound is to be sent: a little before its picture. Raises MediaEnded."""
         ...
 
     async def next_video(self) -> MediaChunk:
-        """The next chunk, at the same instant as `next_audio` gives it. Raises MediaEnded."""
+        """The next chunk, when its picture is to be seen. Raises MediaEnded."""
         ...
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
 """A stand-in for a session, and an aiortc client to connect to it: what the transport tests and benches share.
-The fake session counts 40 ms chunks; a picture says its index in 12 black or white squares, every tenth sound is a beep.
+The fake session counts 40 ms chunks; a picture says its index in 12 black or white squares, each tenth sound is a beep.
 `marked` and `read_index` draw and read that mark after any codec.
 """
 
