@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 8
 """Chunks that may wait in a slot; one more pushes the oldest out, unseen by the models."""
 
+MAX_UNDRAWN = 8
+"""Pictures in a row that a slot may go without: however far behind, a face still moves three times a second."""
+
 WARM_UP_STEPS = 8
 
 
@@ -70,7 +73,7 @@ class StepResult:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A session's place in the engine. `state` and `indices` belong to the inference thread."""
+    """A session's place in the engine. `state`, `indices` and `undrawn` belong to the inference thread."""
 
     engine: Engine
     state: Any
@@ -79,6 +82,7 @@ class Slot:
     on_failure: Callable[[BaseException], None]
     waiting: deque[StepRequest] = field(default_factory=deque)
     indices: deque[int] = field(default_factory=deque)
+    undrawn: int = 0
     closed: bool = False
 
     def submit(
@@ -179,8 +183,10 @@ class Engine:
         inputs = []
         for slot, request, behind in rows:
             # A slot that has more waiting, or whose frame is late already, catches up by not drawing this one.
-            draw = request.generator is not None and not behind and started < request.due_at
-            self._metrics.skipped_pictures.inc(request.generator is not None and not draw)
+            skip = (behind or started >= request.due_at) and slot.undrawn < MAX_UNDRAWN
+            draw = request.generator is not None and not skip
+            slot.undrawn = slot.undrawn + 1 if skip else 0
+            self._metrics.skipped_pictures.inc(skip)
             inputs.append(StepInput(request.chunk, request.generator if draw else None, request.style))
             slot.indices.append(request.index)
         outcomes = self._outcomes(inputs, [slot for slot, _, _ in rows])

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from models.style import Style
-from realtime.engine import MAX_WAITING, Engine, Slot, StepResult
+from realtime.engine import MAX_UNDRAWN, MAX_WAITING, Engine, Slot, StepResult
 from realtime.errors import Busy
 from realtime.metrics import Metrics
 from tests.fake_media import until
@@ -139,6 +139,15 @@ async def test_a_row_that_is_behind_or_late_is_stepped_without_its_picture(
     assert drawn == [3] or drawn == [0, 3]
     assert [result.index for result in client.results] == [0, 1, 2, 3, 4]
     assert count(metrics, "skipped_pictures") == 5 - len(drawn)
+
+
+async def test_however_late_a_face_still_moves(engine: Engine) -> None:
+    client = Client(engine)
+    for i in range(3 * (MAX_UNDRAWN + 1)):
+        client.submit(i, due_at=0.0)
+        await client.until(results=i + 1)
+    drawn = [result.index for result in client.results if result.frame and result.frame.picture is not None]
+    assert drawn == [MAX_UNDRAWN, 2 * MAX_UNDRAWN + 1, 3 * MAX_UNDRAWN + 2]
 
 
 async def test_what_waits_is_bounded_and_indices_stay_true(
