@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, HEAD_NAMES, FaceMotion
 from models.compositor import over, polygon_alpha
-from models.identity import Identity
-from models.warp import Box, Field, doubled, enlarge, invert, node_positions, resample, sample
+from models.identity import HEAD_STEP, Identity
+from models.warp import Box, Field, doubled, enlarge, invert, node_positions, remap, sample
 
 Array = NDArray[np.float32]
 
@@ -26,6 +26,9 @@ ROUNDS, MANY_ROUNDS = 4, 40
 """Fixed-point rounds of the inverse warp: for speech, and for shutting a wide open mouth at enrolment."""
 
 HEAD_ROUNDS = 4
+
+MARGIN_NODES = 24
+"""How far beyond its rest a layer's area is searched for pixels of the moved head."""
 
 INNER_UPPER, INNER_LOWER = 0.005, 0.02
 """Most of each lip's inside that shows when the mouth opens, in eye distances."""
@@ -53,7 +56,10 @@ class FrameGenerator:
         self._base_2x = doubled(np.concatenate([identity.base_texture, opaque], 2))
         self._upper_2x = doubled(identity.upper_texture)
         self._nodes = node_positions(self._all, step)
-        self._pixels = node_positions(Box(0, 0, self.size_px, self.size_px), 1)
+        self._pixels_2x = 2 * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
+        self._head_step = HEAD_STEP * step
+        self._head_box = Box(0, 0, *identity.depth_px.shape[::-1])
+        self._head_nodes = node_positions(self._head_box, self._head_step)
         self._head = np.stack([identity.depth_px, identity.hold], -1).astype(np.float32)
 
     def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
@@ -125,7 +131,7 @@ class FrameGenerator:
         """How far the head's motion takes picture positions `at` (h, w, 2)."""
         own = self.identity
         turn = self._turn(head)
-        head_here = sample(self._head, self._all, self._step, at)
+        head_here = sample(self._head, self._head_box, self._head_step, at)
         shift = (at - own.centre_px) @ turn[:, :2].T
         shift += head_here[..., :1] * turn[:, 2]
         shift += head[3:5] * np.float32(own.unit_px)
@@ -133,11 +139,13 @@ class FrameGenerator:
 
     def _before_head(self, head: Array) -> Field:
         """(N, N, 2) where each node of the shown picture was before the head moved."""
-        at = self._nodes
-        if head.any():
-            for _ in range(HEAD_ROUNDS):
-                at = self._nodes - self._head_shift(at, head)
-        return at
+        if not head.any():
+            return self._nodes
+        shift = np.zeros_like(self._head_nodes)
+        for _ in range(HEAD_ROUNDS):
+            shift = self._head_shift(self._head_nodes - shift, head)
+        rows, columns = self._all.shape
+        return self._nodes - enlarge(shift, HEAD_STEP)[:rows, :columns]
 
     def _layer(
         self,
@@ -151,9 +159,12 @@ class FrameGenerator:
     ) -> NDArray[np.uint8]:
         """The nodes `shown` of a layer whose fields lie over `box`, as pixels (h, w, 4)."""
         field = (weights @ fields).reshape(*box.shape, 2)
-        rest = invert(field, box, self._step, np.ascontiguousarray(before_head[shown.slices]), rounds)
-        at = enlarge(rest - self._nodes[shown.slices], self._step) + self._pixels[shown.pixels(self._step)]
-        return resample(texture_2x, at)
+        rest = np.array(before_head[shown.slices])
+        moving = box.grown(MARGIN_NODES).within(shown)
+        inner = moving.relative_to(shown).slices
+        rest[inner] = invert(field, box, self._step, rest[inner], rounds)
+        shift = (rest - self._nodes[shown.slices]) * np.float32(2)
+        return remap(texture_2x, enlarge(shift, self._step) + self._pixels_2x[shown.pixels(self._step)])
 
     def _draw_mouth(
         self, frame: NDArray[np.uint8], weights: Array, motion: FaceMotion, before_head: Field, rounds: int

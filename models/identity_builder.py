@@ -18,7 +18,7 @@ from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
 from models.fit import FaceFit, eye_distance, fit_face
 from models.generator import FrameGenerator
-from models.identity import Identity
+from models.identity import HEAD_STEP, Identity
 from models.lips import (
     CLOSINGS,
     COLUMNS,
@@ -52,7 +52,7 @@ JAW_OPEN = ARKIT_INDEX["jawOpen"]
 JAW_APERTURE = 0.38
 """Mean gap between the lips in eye distances at jawOpen 1: 0.11 at 0.3, the widest vowel of ordinary speech."""
 
-OPEN_MOUTH = 0.02
+OPEN_MOUTH = 0.03
 """Gap between the lips, in eye distances, from which a photo's mouth is shut at enrolment."""
 
 SMILE_UNDONE, MOUTH_UNDONE = 0.5, 0.8
@@ -143,7 +143,7 @@ def _prepared(
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
     base_texture, upper_texture = _textures(picture, lips, unit)
-    depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, nodes, step)
+    depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
     return Identity(
         picture=picture,
@@ -224,10 +224,11 @@ def _head(
     depth: NDArray[np.float32],
     line: LipLine,
     unit: float,
-    nodes: int,
+    size: int,
     step: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Depth (N, N) px before the centre of rotation, and how much (0..1) each node follows the head."""
+    """Depth (M, M) px before the centre of rotation, and how much (0..1) each node follows the head."""
+    nodes = -(-size // step)
     everything = Box(0, 0, nodes, nodes)
     triangles = skin_triangles(model)
     raster = rasterise(on_photo, depth, triangles, everything, step)
@@ -238,7 +239,8 @@ def _head(
     distance = cv2.distanceTransform((~seen).astype(np.uint8), cv2.DIST_L2, 5) * step / unit
     chin = line.points.mean(0) + line.down * line.lower_px
     under = ((node_positions(everything, step) - chin) @ line.down) / (HOLD_REACH * unit)
-    inside = np.minimum(np.arange(nodes), np.arange(nodes)[::-1]) * step / (BORDER_REACH * unit)
+    at = np.arange(nodes) * step + (step - 1) / 2
+    inside = (np.minimum(at, size - 1 - at) - step) / (BORDER_REACH * unit)
     border = _smooth(inside)[:, None] * _smooth(inside)
     hold = _smooth(1 - distance / HOLD_REACH) * (1 - _smooth(under)) * border
     soft = blurred(np.stack([z[..., 0], hold], -1).astype(np.float32), 0.12 * unit / step)

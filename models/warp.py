@@ -31,6 +31,19 @@ class Box:
     def bounds(self) -> tuple[int, int, int, int]:
         return self.left, self.top, self.right, self.bottom
 
+    def grown(self, by: int) -> Box:
+        return Box(self.left - by, self.top - by, self.right + by, self.bottom + by)
+
+    def within(self, outer: Box) -> Box:
+        """The part inside `outer`."""
+        left, top = max(self.left, outer.left), max(self.top, outer.top)
+        return Box(left, top, min(self.right, outer.right), min(self.bottom, outer.bottom))
+
+    def relative_to(self, outer: Box) -> Box:
+        """The same nodes, counted from the corner of `outer`."""
+        left, top = outer.left, outer.top
+        return Box(self.left - left, self.top - top, self.right - left, self.bottom - top)
+
     @property
     def shape(self) -> tuple[int, int]:
         return self.bottom - self.top, self.right - self.left
@@ -73,10 +86,13 @@ def sample(field: NDArray[np.float32], box: Box, step: int, at: NDArray[np.float
 
 def invert(field: Field, box: Box, step: int, at: Field, rounds: int) -> Field:
     """Rest positions x with x + field(x) = `at`, by x <- at - field(x). Converges where the field folds nothing."""
-    x = at
+    origin = np.array([box.left, box.top], np.float32) * np.float32(step) + np.float32((step - 1) / 2)
+    in_nodes = field / np.float32(step)
+    target = np.asarray((at - origin) / np.float32(step), np.float32)
+    x = target
     for _ in range(rounds):
-        x = at - sample(field, box, step, x)
-    return x
+        x = np.asarray(target - remap(in_nodes, x), np.float32)
+    return x * np.float32(step) + origin
 
 
 def enlarge(field: Field, step: int) -> Field:
@@ -95,8 +111,3 @@ def doubled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     wide = np.stack([picture, across], 2).reshape(picture.shape[0], -1, picture.shape[2])
     down = cv2.filter2D(wide, -1, taps.T, anchor=(0, 2), borderType=cv2.BORDER_REPLICATE)
     return np.stack([wide, down], 1).reshape(-1, *wide.shape[1:])
-
-
-def resample(picture_2x: NDArray[np.uint8], at: Field) -> NDArray[np.uint8]:
-    """`picture` at pixel positions `at` (h, w, 2), from its `doubled` form."""
-    return remap(picture_2x, at * 2)

@@ -9,7 +9,7 @@ from models.blendshapes import FaceMotion
 from models.fit import eye_distance
 from models.generator import FrameGenerator
 from models.identity_builder import build_identity
-from models.warp import Box, doubled, enlarge, invert, node_positions, resample, sample
+from models.warp import Box, doubled, enlarge, invert, node_positions, remap, sample
 from tests.synthetic_face import landmarks, model, picture, pose, weights
 
 SIZE = 256
@@ -118,8 +118,8 @@ def test_follow_says_where_pixels_go(generator: FrameGenerator) -> None:
 
 def test_a_doubled_picture_holds_the_picture() -> None:
     np.testing.assert_array_equal(doubled(PHOTO)[::2, ::2], PHOTO)
-    at = node_positions(Box(0, 0, SIZE, SIZE), 1)
-    np.testing.assert_array_equal(resample(doubled(PHOTO), at), PHOTO)
+    at = 2 * node_positions(Box(0, 0, SIZE, SIZE), 1)
+    np.testing.assert_array_equal(remap(doubled(PHOTO), at), PHOTO)
 
 
 def test_enlarged_nodes_give_their_values_back() -> None:
