@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import csv
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -118,6 +119,8 @@ def _sound(command: argparse.ArgumentParser, text: bool = False) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
+    # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from realtime.service import run
 
     run(_config(options, {"server.host": options.host, "server.port": options.port}))
