@@ -26,7 +26,7 @@ from models.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Face, LandmarkMode
 from models.training.avatars import on_eyes
 from models.training.landmarks_augment import stylise
 from models.training.landmarks_data import EYES, LIPS, Example, list_sources, load_examples
-from models.training.landmarks_detector import texture, wiped
+from models.training.landmarks_negatives import texture, wiped
 from models.training.landmarks_teacher import label
 
 Picture = NDArray[Any]

@@ -32,8 +32,8 @@ DETECTOR_UNIT_PX = 32.0
 DETECTOR_PASSES = ((112, 8), (320, 0))
 """(long side, border) in px of the two looks: faces of the whole picture down to a tenth, then small ones."""
 
-DETECTION_THRESHOLD = 0.3
-FACE_THRESHOLD = 0.5
+DETECTION_THRESHOLD = 0.4
+FACE_THRESHOLD = 0.8
 CANDIDATES = 24
 SMALLEST_SIDE_PX = 16
 
@@ -180,7 +180,7 @@ class LandmarkModel:
         order = [
             (float(scores[i]), Region.around(second[i], 1.0), i)
             for i in np.argsort(-scores)
-            if certainty[i] > FACE_THRESHOLD and scores[i] > FACE_THRESHOLD
+            if certainty[i] > FACE_THRESHOLD
         ]
         kept = {id(region) for _, region in distinct([(score, region) for score, region, _ in order])}
         faces = []

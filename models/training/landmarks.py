@@ -24,6 +24,7 @@ from models import weights
 from models.landmarks import CROP_MARGIN, CROP_SIDE, LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Region
 from models.training.landmarks_augment import disguise, warp_crop
 from models.training.landmarks_data import EYES, LIPS, Example, load_examples, read_labels
+from models.training.landmarks_negatives import empty_crop, mistaken_crop, mistakes
 
 COMPONENTS = 96
 
@@ -99,29 +100,6 @@ def face_crop(example: Example, mirror: NDArray, rng: Generator) -> tuple[NDArra
     return disguise(crop, rng), (points / CROP_SIDE).astype(np.float32)
 
 
-def empty_crop(example: Example, rng: Generator) -> NDArray:
-    """A crop that shows no whole face: beside one, inside one at a wrong scale, upside down, or with the face gone."""
-    face = Region.around(example.points, CROP_MARGIN)
-    kind = rng.integers(0, 4)
-    picture, centre, size, roll = example.picture, face.centre, face.size_px, face.roll
-    if kind == 0:
-        angle = rng.uniform(0, 2 * np.pi)
-        centre = centre + np.array([np.cos(angle), np.sin(angle)]) * size * rng.uniform(0.45, 0.8)
-    elif kind == 1:
-        size *= float(rng.choice([rng.uniform(0.15, 0.45), rng.uniform(2.5, 4)]))
-    elif kind == 2:
-        roll += np.pi + rng.normal(0, 0.4)
-    else:
-        picture = picture.copy()
-        x, y = map(int, centre)
-        axes = (int(size * 0.36), int(size * 0.42))
-        colour = tuple(int(c) for c in picture[rng.integers(0, picture.shape[0]), rng.integers(0, picture.shape[1])])
-        cv2.ellipse(picture, (x, y), axes, 0, 0, 360, colour, -1)
-        roll = float(rng.uniform(-3, 3))
-    crop, _ = warp_crop(picture, example.points, Region(centre, size, roll).to_picture(CROP_SIDE), CROP_SIDE, 0.0, rng)
-    return disguise(crop, rng)
-
-
 def point_distribution(examples: list[Example], rng: Generator, count: int = 12_000) -> tuple[NDArray, NDArray]:
     """Mean (956,) and scaled principal components (COMPONENTS, 956) of shapes as the crops will show them."""
     shapes = np.empty((count, 956), np.float32)
@@ -143,14 +121,17 @@ def point_weights() -> Tensor:
 
 
 def batch(
-    examples: list[Example], mirror: NDArray, size: int, rng: Generator, empty_share: float = 0.12
+    examples: list[Example], mirror: NDArray, hard: list[tuple[Example, Region]], size: int, rng: Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Crops (B, 3, CROP_SIDE, CROP_SIDE), points (B, 478, 2), is a face (B,)."""
+    """Crops (B, 3, CROP_SIDE, CROP_SIDE), points (B, 478, 2), is a face (B,). `hard`: mistakes of the detector."""
     crops = np.empty((size, CROP_SIDE, CROP_SIDE, 3), np.uint8)
     points, face = np.zeros((size, 478, 2), np.float32), np.ones(size, np.float32)
     for row in range(size):
         example = examples[rng.integers(0, len(examples))]
-        if rng.random() < empty_share:
+        chance = rng.random()
+        if chance < 0.12 and hard:
+            crops[row], face[row] = mistaken_crop(*hard[rng.integers(0, len(hard))], rng), 0
+        elif chance < 0.2:
             crops[row], face[row] = empty_crop(example, rng), 0
         else:
             crops[row], points[row] = face_crop(example, mirror, rng)
@@ -186,7 +167,15 @@ def moving_average(averaged: Tensor, current: Tensor, steps: Tensor | int) -> Te
     return averaged + (current - averaged) * max(0.005, 1 / (1 + float(steps) / 8))
 
 
-def train(net: LandmarkNet, examples: list[Example], mirror: NDArray, minutes: float, rate: float, out: Path) -> None:
+def train(
+    net: LandmarkNet,
+    examples: list[Example],
+    mirror: NDArray,
+    hard: list[tuple[Example, Region]],
+    minutes: float,
+    rate: float,
+    out: Path,
+) -> None:
     """Trains for a time, not for steps: the machine is shared. Saves the moving average of the weights to `out`."""
     average = torch.optim.swa_utils.AveragedModel(net, avg_fn=moving_average)
     basis = [net.shape.weight, net.shape.bias]
@@ -197,7 +186,7 @@ def train(net: LandmarkNet, examples: list[Example], mirror: NDArray, minutes: f
         scale = min(1, (step + 1) / 100) * (0.5 + 0.5 * np.cos(np.pi * share))
         for group in optimiser.param_groups:
             group["lr"] = group["rate"] * scale
-        total, error = loss(net, *batch(examples, mirror, 32, rng), weight)
+        total, error = loss(net, *batch(examples, mirror, hard, 32, rng), weight)
         optimiser.zero_grad()
         total.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 2.0)
@@ -224,7 +213,9 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--start", type=Path, help="checkpoint to go on from")
+    parser.add_argument(
+        "--start", type=Path, help="go on from this checkpoint, now also with mistakes of the detector"
+    )
     parser.add_argument("--checkpoint", type=Path, default=Path(".cache/landmarks/landmarks.pt"))
     parser.add_argument("--export-only", action="store_true", help="write the ONNX file of --start")
     options = parser.parse_args()
@@ -241,7 +232,9 @@ def main() -> None:
     if options.start:
         net.load_state_dict(torch.load(options.start))
     if not options.export_only:
-        train(net, training, mirror, options.minutes, options.rate, options.checkpoint)
+        hard = mistakes(training[::3], np.random.default_rng(1)) if options.start else []
+        print(f"{len(hard)} mistakes of the detector to learn from", flush=True)
+        train(net, training, mirror, hard, options.minutes, options.rate, options.checkpoint)
         net.load_state_dict(torch.load(options.checkpoint))
     command = "python -m models.training.landmarks --data DIR --labels LABELS"
     export(net, "landmarks.onnx", torch.zeros(1, 3, CROP_SIDE, CROP_SIDE), ["points", "logit"], command)

@@ -26,6 +26,7 @@ from models.landmarks import DETECTOR_STRIDE, DETECTOR_UNIT_PX, Region
 from models.training.landmarks import Block, Standardise, conv, moving_average, save
 from models.training.landmarks_augment import disguise
 from models.training.landmarks_data import Example, load_examples, read_labels
+from models.training.landmarks_negatives import texture, wiped
 
 SIDE = 128
 
@@ -51,58 +52,6 @@ class DetectorNet(nn.Module):
         up = nn.functional.interpolate
         deep = self.from_middle(middle) + up(self.from_wide(self.wide(middle)), scale_factor=2.0, mode="nearest")
         return self.head(torch.relu(self.from_fine(fine) + up(deep, scale_factor=2.0, mode="nearest")))
-
-
-def texture(side: int, rng: Generator) -> NDArray:
-    """Something that is not a face: cloudy noise, stripes, shapes or a plain colour."""
-    base = rng.integers(0, 256, 3)
-    out = np.empty((side, side, 3), np.uint8)
-    out[:] = base
-    kind = rng.integers(0, 4)
-    if kind == 1:
-        total = np.zeros((side, side, 3), np.float32)
-        for octave in range(1, 7):
-            grain = rng.normal(0, 1, (2**octave, 2**octave, 3)).astype(np.float32)
-            grain = grain.mean(2, keepdims=True).repeat(3, 2) * 1.5 + grain * 0.5
-            total += cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC) / octave ** rng.uniform(0.3, 1.5)
-        out = np.clip(base + total * rng.uniform(20, 70), 0, 255).astype(np.uint8)
-    elif kind == 2:
-        y, x = np.mgrid[0:side, 0:side]
-        angle, period = rng.uniform(0, np.pi), rng.uniform(4, 50)
-        wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)[:, :, None]
-        out = np.clip(base + wave * rng.normal(0, 50, 3), 0, 255).astype(np.uint8)
-    for _ in range(int(rng.integers(0, 25)) if kind != 0 or rng.random() < 0.5 else 0):
-        colour = tuple(int(c) for c in rng.integers(0, 256, 3))
-        a, b = (tuple(int(v) for v in rng.integers(0, side, 2)) for _ in range(2))
-        shape = rng.integers(0, 4)
-        if shape == 0:
-            cv2.circle(out, a, int(rng.integers(2, side // 4)), colour, int(rng.choice([-1, 1, 3])), cv2.LINE_AA)
-        elif shape == 1:
-            cv2.line(out, a, b, colour, int(rng.integers(1, 8)), cv2.LINE_AA)
-        elif shape == 2:
-            cv2.rectangle(out, a, b, colour, int(rng.choice([-1, 2])))
-        else:
-            axes = tuple(int(v) for v in rng.integers(2, side // 3, 2))
-            cv2.ellipse(out, a, axes, float(rng.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
-    return out
-
-
-def wiped(example: Example, rng: Generator) -> NDArray:
-    """The picture without its face: blurred away, painted over or covered by another part of it."""
-    face = Region.around(example.points, 1.0)
-    (x, y), radius = (int(v) for v in face.centre), int(face.size_px * 0.62)
-    picture = example.picture
-    mask = cv2.circle(np.zeros(picture.shape[:2], np.uint8), (x, y), radius, 255, -1)
-    kind = rng.integers(0, 3)
-    if kind == 0:
-        coarse = tuple(max(2, int(n / face.size_px * rng.uniform(2, 5))) for n in picture.shape[1::-1])
-        small = cv2.resize(picture, coarse, interpolation=cv2.INTER_AREA)
-        cover = cv2.resize(small, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)
-    elif kind == 1:
-        cover = texture(max(picture.shape[:2]), rng)[: picture.shape[0], : picture.shape[1]]
-    else:
-        cover = np.roll(picture, (int(face.size_px * 1.2), int(face.size_px * rng.uniform(-1, 1))), (0, 1))
-    return np.where(mask[:, :, None] > 0, cover, picture)
 
 
 def scene(examples: list[Example], rng: Generator) -> tuple[NDArray, list[Region]]:
