@@ -1,6 +1,8 @@
-"""What the browser tests stand on: the real server as a process of its own, Chromium, and a way to see and hear a page.
+"""What the browser tests stand on: servers, Chromium, and a way to see and hear a page.
 
-`watch` looks at a rectangle of the playing video and listens to its sound, frame by frame, as a viewer would.
+`light_server` is the real HTTP, transport and page over a face without models, in this process; `real_server` is the
+whole program as a process of its own. `watch` looks at a part of the playing video and listens to its sound, as a
+viewer would.
 """
 
 from __future__ import annotations
@@ -10,21 +12,32 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import web
 from playwright.async_api import Browser, Page, async_playwright
+
+from realtime.config import load
+from realtime.routes import create_app
+from tests import fake_server
 
 ROOT = Path(__file__).parent.parent
 MICROPHONE = ROOT / "tests" / "fixtures" / "microphone.wav"
-START_S = 60.0
+START_S = 120.0
+STOP_S = 30.0
 CAPACITY = 2
+SIZE_PX = 256
+"""Small pictures, so that a busy machine keeps up; what is tested here does not depend on it."""
 
-MOUTH = (0.3, 0.55, 0.4, 0.35)
+MOUTH = (0.33, 0.6, 0.34, 0.3)
 """Where the mouth is in the avatars that ship: left, top, width, height as parts of the picture."""
+
+BAR = (0.0, 0.0, 0.045, 1.0)
+"""Where the light server draws its bar."""
 
 
 def chromium() -> str | None:
@@ -33,37 +46,47 @@ def chromium() -> str | None:
     return next((path for name in names if name and (path := shutil.which(name))), None)
 
 
+@asynccontextmanager
+async def light_server(folder: Path) -> AsyncIterator[str]:
+    """The address of a server whose picture is a photo with a bar as high as the sound is loud (tests.fake_server)."""
+    service = fake_server.build(load(None, {"avatars.data_dir": folder, "engine.capacity": CAPACITY}), SIZE_PX)
+    await service.start()
+    runner = web.AppRunner(create_app(service.config, service), shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "localhost", 0)
+    await site.start()
+    yield f"http://localhost:{site.port}"
+    await service.stop()
+    await runner.cleanup()
+
+
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
-    """The address of `mouthpiece serve` on a free port, with its avatars in `folder` and `CAPACITY` places."""
+def real_server(folder: Path) -> Iterator[str]:
+    """The address of `mouthpiece serve` on a free port, once the avatars that ship are ready."""
     settings = folder / "test.toml"
-    settings.write_text(f'[engine]\ndevice = "cpu"\ncapacity = {CAPACITY}\n[avatars]\ndata_dir = "{folder}/avatars"\n')
-    command = [sys.executable, "server.py", "serve", "--port", "0", "--config", str(settings)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert process.stdout is not None
-    lines: list[str] = []
-    watchdog = threading.Timer(START_S, process.kill)
-    watchdog.start()
-    try:
-        for line in process.stdout:
-            lines.append(line)
-            if address := re.search(r"http://localhost:\d+", line):
-                break
-        else:
-            raise AssertionError("the server did not start:\n" + "".join(lines))
-        watchdog.cancel()
-        # Its log must be read, or the pipe fills and the server stands still.
-        threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True).start()
-        yield address.group()
-    finally:
-        watchdog.cancel()
-        process.terminate()
+    settings.write_text(f'[avatars]\ndata_dir = "{folder}"\nsize_px = {SIZE_PX}\n')
+    command = [sys.executable, "server.py", "serve", "--port", "0", "--device", "cpu", "--config", str(settings)]
+    log = folder / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
         try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise AssertionError("the server did not stop:\n" + "".join(lines)) from None
-    assert "Traceback" not in "".join(lines), "".join(lines)
+            yield _when_ready(process, log, folder)
+        finally:
+            process.terminate()
+            process.wait(STOP_S)
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def _when_ready(process: subprocess.Popen[bytes], log: Path, folder: Path) -> str:
+    """Enrolling at the first start would take the processor from a session that is being watched."""
+    avatars = len(list((ROOT / "models" / "avatars").glob("*/avatar.json")))
+    end_s = time.monotonic() + START_S
+    while process.poll() is None and time.monotonic() < end_s:
+        address = re.search(r"http://localhost:\d+", log.read_text())
+        if address and len(list((folder / "identities").glob("[!.]*.npz"))) >= avatars:
+            return address.group()
+        time.sleep(0.1)
+    raise AssertionError("the server did not become ready:\n" + log.read_text())
 
 
 @asynccontextmanager
@@ -85,22 +108,29 @@ async def running_browser(executable: str) -> AsyncIterator[Browser]:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Frames that a page showed. change: mean absolute difference to the frame before, in grey levels, within the
-    rectangle; loudness: root mean square of the sound at that moment, full scale 1; state: what the page said."""
+    part looked at; loudness: root mean square of the sound at that moment, full scale 1; state: what the page said."""
 
     change: list[float]
     loudness: list[float]
     state: list[str]
 
-    def mean_change(self, loud: bool) -> float:
-        """Over frames whose neighbourhood is loud (or wholly silent), which leaves out the edges of speech."""
-        near = [self.loudness[max(0, i - 4) : i + 5] for i in range(len(self.change))]
-        chosen = [
-            change
-            for change, levels in zip(self.change, near, strict=True)
-            if (min(levels) > LOUD if loud else max(levels) < SILENT)
+    def amid_sound(self) -> list[float]:
+        """Changes of the frames that have sound before and after them."""
+        return [
+            change for change, near in self._with_neighbours() if sum(level > LOUD for level in near) > len(near) / 2
         ]
-        assert len(chosen) >= 10, f"only {len(chosen)} {'loud' if loud else 'silent'} frames of {len(near)}"
-        return sum(chosen) / len(chosen)
+
+    def amid_silence(self) -> list[float]:
+        return [change for change, near in self._with_neighbours() if max(near) < SILENT]
+
+    def _with_neighbours(self) -> list[tuple[float, list[float]]]:
+        return [(change, self.loudness[max(0, i - 8) : i + 6]) for i, change in enumerate(self.change)]
+
+
+def lively(changes: list[float]) -> float:
+    """How much a picture moves, in grey levels a frame: the upper decile, which a few late frames do not hide."""
+    assert len(changes) >= 8, f"only {len(changes)} frames to judge by"
+    return sorted(changes)[len(changes) * 9 // 10]
 
 
 LOUD, SILENT = 0.01, 0.001
@@ -138,6 +168,6 @@ WATCH = """async ([seconds, [left, top, width, height]]) => {
 }"""
 
 
-async def watch(page: Page, seconds: float, rectangle: tuple[float, float, float, float] = MOUTH) -> Seen:
+async def watch(page: Page, seconds: float, part: tuple[float, float, float, float]) -> Seen:
     """What the page shows and plays for so long."""
-    return Seen(**await page.evaluate(WATCH, [seconds, list(rectangle)]))
+    return Seen(**await page.evaluate(WATCH, [seconds, list(part)]))

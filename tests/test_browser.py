@@ -1,8 +1,11 @@
-"""The page in a real Chromium, against the real server: what a visitor sees, hears and is told."""
+"""The page in a real Chromium: what a visitor sees, hears and is told.
+
+What the page does is tested over a face without models; that the real face speaks, over the whole program."""
 
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager
 
 import cv2
 import numpy as np
@@ -10,7 +13,18 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from tests.browser_kit import CAPACITY, ROOT, chromium, running_browser, running_server, watch
+from tests.browser_kit import (
+    BAR,
+    CAPACITY,
+    MOUTH,
+    ROOT,
+    chromium,
+    light_server,
+    lively,
+    real_server,
+    running_browser,
+    watch,
+)
 
 pytestmark = [
     pytest.mark.browser,
@@ -22,9 +36,15 @@ LINE = "Papa may buy my mother a map of Bombay."
 module_fixture = pytest_asyncio.fixture(scope="module", loop_scope="module")
 
 
+@module_fixture
+async def server(tmp_path_factory):
+    async with light_server(tmp_path_factory.mktemp("light")) as address:
+        yield address
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("server")) as address:
+def whole_server(tmp_path_factory):
+    with real_server(tmp_path_factory.mktemp("whole")) as address:
         yield address
 
 
@@ -34,18 +54,30 @@ async def browser():
         yield browser
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(browser, server):
-    """A visitor who allows the microphone. `page.complaints` gathers what the console says is wrong."""
-    context = await browser.new_context(permissions=["microphone"], viewport={"width": 1280, "height": 860})
+@asynccontextmanager
+async def visit(browser, address, **context_options):
+    """A visitor's page; what the console says is wrong gathers in `page.complaints`."""
+    context = await browser.new_context(**{"viewport": {"width": 1280, "height": 860}} | context_options)
     page = await context.new_page()
     page.complaints = []
     page.on("console", lambda message: message.type == "error" and page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    await _open(page, server)
+    await _open(page, address)
     yield page
     await page.goto("about:blank")  # ends its session, which frees the place
     await context.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser, server):
+    async with visit(browser, server, permissions=["microphone"]) as page:
+        yield page
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def whole_page(browser, whole_server):
+    async with visit(browser, whole_server, permissions=["microphone"]) as page:
+        yield page
 
 
 async def _open(page: Page, address: str) -> None:
@@ -58,6 +90,9 @@ async def _say(page: Page, text: str) -> None:
     await page.keyboard.press("Enter")
 
 
+MUTED = "document.getElementById('avatar').video.muted"
+
+
 async def _picture(page: Page) -> None:
     """Waits for the first frames."""
     await page.wait_for_function("document.getElementById('avatar').video.currentTime > 0", timeout=20_000)
@@ -68,91 +103,55 @@ def _state(page: Page, word: str, timeout_s: float = 10):
 
 
 async def test_the_page_loads_quietly_and_from_one_place(browser, server):
-    page = await (await browser.new_context()).new_page()
-    complaints, elsewhere = [], []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: request.url.startswith((server, "data:")) or elsewhere.append(request.url))
-    await _open(page, server)
-    await page.wait_for_load_state("networkidle")
-    pictures = await page.locator(".face img").evaluate_all("all => all.map(one => one.naturalWidth)")
-    assert len(pictures) >= 3 and all(pictures)
-    assert await page.locator("#voice option").count() > 10
-    assert complaints == [] and elsewhere == []
-    await page.context.close()
+    elsewhere = []
+    async with visit(browser, server) as page:
+        page.on("request", lambda request: request.url.startswith((server, "data:")) or elsewhere.append(request.url))
+        await page.reload()
+        await page.wait_for_load_state("networkidle")
+        pictures = await page.locator(".face img").evaluate_all("all => all.map(one => one.naturalWidth)")
+        assert len(pictures) >= 3 and all(pictures)
+        assert await page.locator("#voice option").count() > 1
+        assert page.complaints == [] and elsewhere == []
 
 
-async def test_the_microphone_moves_the_mouth_and_comes_back_as_sound(page):
+async def test_the_microphone_moves_the_picture_and_comes_back_as_sound(page):
     await page.get_by_role("button", name="Start talking").click()
     await _picture(page)
-    seen = await watch(page, 7)
+    seen = await watch(page, 6.5, BAR)
     assert len(seen.change) > 100, "the picture stands still"
-    assert seen.mean_change(loud=True) > 3 * seen.mean_change(loud=False)
+    assert lively(seen.amid_sound()) > 5 > 1 > lively(seen.amid_silence())
     assert {"listening", "speaking"} <= set(seen.state)
-    assert await page.evaluate("document.getElementById('avatar').video.muted"), "one's own voice must not come back"
+    assert await page.evaluate(MUTED), "one's own voice must not come back"
     await page.get_by_role("button", name="Hear yourself").click()
-    assert not await page.evaluate("document.getElementById('avatar').video.muted")
-    assert await page.locator("#mute .meter").get_attribute("aria-valuenow") is not None
+    assert not await page.evaluate(MUTED)
     await expect(page.locator("#delay")).to_have_text(re.compile(r"^\d+ ms$"))
     assert page.complaints == []
 
 
-async def test_a_typed_line_is_spoken_and_seen(page):
-    await _say(page, LINE)
-    await _state(page, "speaking")
-    seen = await watch(page, 4.5)
-    assert seen.mean_change(loud=True) > 3 * seen.mean_change(loud=False)
-    await _state(page, "idle")
-    assert not await page.evaluate("document.getElementById('avatar').video.muted")
-    assert page.complaints == []
+async def test_mute_silences_the_microphone(page):
+    await page.get_by_role("button", name="Start talking").click()
+    await page.get_by_role("button", name="Mute").click()
+    await _picture(page)
+    await expect(page.get_by_role("button", name="Unmute")).to_have_attribute("aria-pressed", "true")
+    await page.wait_for_timeout(800)
+    assert max((await watch(page, 3, BAR)).loudness) < 0.001
 
 
 async def test_escape_interrupts_at_once(page):
     await _say(page, LINE * 8)
     await _state(page, "speaking")
+    assert not await page.evaluate(MUTED), "a typed line is there to be heard"
     await page.keyboard.press("Escape")
     await _state(page, "idle", timeout_s=2)
-    seen = await watch(page, 1)
-    assert max(seen.loudness[5:]) < 0.001
-
-
-async def test_a_photo_becomes_a_face_and_can_be_deleted(page):
-    before = await page.locator(".face img").count()
-    photo = next((ROOT / "models" / "avatars").glob("*/photo.*"))
-    await page.get_by_label("Photo file").set_input_files(photo)
-    await expect(page.locator("#upload")).to_contain_text("ready to talk", timeout=15_000)
-    assert await page.locator("#upload .note").count() > 0, "no quality report"
-    await expect(page.locator(".face img")).to_have_count(before + 1)
-    await expect(page.locator(".own input")).to_be_checked()
-    await page.locator(".own").hover()
-    await page.locator(".own .remove").click()
-    await page.get_by_role("button", name="Delete", exact=True).click()
-    await expect(page.locator(".face img")).to_have_count(before)
-    assert page.complaints == []
-
-
-@pytest.mark.parametrize("kind", ["noise", "text"])
-async def test_a_bad_photo_is_refused_with_the_servers_sentence(page, kind):
-    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
-    data = cv2.imencode(".png", noise)[1].tobytes() if kind == "noise" else b"this is not a picture"
-    async with page.expect_response("**/avatars") as answered:
-        await page.get_by_label("Photo file").set_input_files(
-            {"name": "me.png", "mimeType": "image/png", "buffer": data}
-        )
-    answer = await answered.value
-    assert answer.status == 422
-    sentence = (await answer.json())["error"]["message"]
-    await expect(page.locator("#upload .warning")).to_contain_text(sentence[1:])
-    await expect(page.get_by_role("button", name="Choose another photo")).to_be_visible()
+    seen = await watch(page, 1, BAR)
+    assert max(seen.loudness[8:]) < 0.001
 
 
 async def test_a_refused_microphone_is_explained(browser, server):
-    page = await (await browser.new_context()).new_page()
-    await _open(page, server)
-    await page.get_by_role("button", name="Start talking").click()
-    await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked for this page")
-    await expect(page.get_by_role("button", name="Start talking")).to_be_enabled()
-    await page.context.close()
+    async with visit(browser, server) as page:
+        await page.get_by_role("button", name="Start talking").click()
+        await expect(page.get_by_role("alert")).to_contain_text("The microphone is blocked for this page")
+        await expect(page.get_by_role("button", name="Start talking")).to_be_enabled()
 
 
 async def test_a_full_server_is_explained_and_waited_for(page):
@@ -198,7 +197,7 @@ async def test_a_lost_connection_is_made_again(page, server):
     await expect(page.get_by_role("alert")).to_contain_text("Trying again", timeout=5000)
     await _state(page, "idle", timeout_s=15)
     assert len(places) == 3 and places[2] != places[0]
-    assert len((await watch(page, 0.5)).change) > 5
+    assert len((await watch(page, 0.5, BAR)).change) > 5
 
 
 async def test_the_obs_link_shows_the_picture_alone(page, server):
@@ -211,7 +210,7 @@ async def test_the_obs_link_shows_the_picture_alone(page, server):
     view = await page.context.new_page()
     await view.goto(link)
     await _picture(view)
-    seen = await watch(view, 1.5)
+    seen = await watch(view, 1.5, BAR)
     assert len(seen.change) > 20 and max(seen.loudness) > 0.01
     background = await view.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == "rgba(0, 0, 0, 0)" and await view.inner_text("body") == ""
@@ -231,3 +230,54 @@ async def test_a_phone_has_no_horizontal_scroll(page, width):
         "all => all.filter((one) => one.getBoundingClientRect().height < 28).map((one) => one.outerHTML)"
     )
     assert small == []
+
+
+async def test_the_real_face_speaks_a_typed_line(whole_page):
+    await _say(whole_page, LINE)
+    await _state(whole_page, "speaking", timeout_s=20)
+    speaking = await watch(whole_page, 3, MOUTH)
+    await _state(whole_page, "idle", timeout_s=20)
+    await whole_page.wait_for_timeout(1000)
+    silent = await watch(whole_page, 2, MOUTH)
+    assert max(speaking.loudness) > 0.02 and max(silent.loudness) < 0.001
+    assert lively(speaking.change) > 2 * lively(silent.change)
+    assert whole_page.complaints == []
+
+
+async def test_the_microphone_moves_the_real_mouth(whole_page):
+    await whole_page.get_by_role("button", name="Start talking").click()
+    await _picture(whole_page)
+    seen = await watch(whole_page, 8, MOUTH)
+    assert lively(seen.amid_sound()) > 2 * lively(seen.amid_silence())
+
+
+async def test_a_photo_becomes_a_face_and_can_be_deleted(whole_page):
+    page = whole_page
+    before = await page.locator(".face img").count()
+    photo = next((ROOT / "models" / "avatars").glob("*/photo.*"))
+    await page.get_by_label("Photo file").set_input_files(photo)
+    await expect(page.locator("#upload")).to_contain_text("ready to talk", timeout=30_000)
+    assert await page.locator("#upload .note").count() > 0, "no quality report"
+    await expect(page.locator(".face img")).to_have_count(before + 1)
+    await expect(page.locator(".own input")).to_be_checked()
+    await page.locator(".own").hover()
+    await page.locator(".own .remove").click()
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(page.locator(".face img")).to_have_count(before)
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize("kind", ["noise", "text"])
+async def test_a_bad_photo_is_refused_with_the_servers_sentence(whole_page, kind):
+    page = whole_page
+    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
+    data = cv2.imencode(".png", noise)[1].tobytes() if kind == "noise" else b"this is not a picture"
+    async with page.expect_response("**/avatars") as answered:
+        await page.get_by_label("Photo file").set_input_files(
+            {"name": "me.png", "mimeType": "image/png", "buffer": data}
+        )
+    answer = await answered.value
+    assert answer.status == 422
+    sentence = (await answer.json())["error"]["message"]
+    await expect(page.locator("#upload .warning")).to_contain_text(sentence[1:])
+    await expect(page.get_by_role("button", name="Choose another photo")).to_be_visible()
