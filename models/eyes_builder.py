@@ -18,6 +18,9 @@ RIM = 0.035
 COVERED = 0.055
 """How far above the upper rim a shut lid's skin begins: past liner and shadow of the lashes."""
 
+MISSED_LEAST, MISSED_MOST = 0.02, 0.07
+"""How much of an eye below its landmarks, in eye distances, is believed to be eye and not lashes."""
+
 UNDER = 0.02
 """Height of the lower rim with its lashes."""
 
@@ -80,6 +83,7 @@ def build_eye(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating], left: 
     upper = _rim(points[list(names["upper"])] - origin, columns, unit)
     lower = np.maximum(_rim(points[list(names["lower"])] - origin, columns, unit), upper)
     corners = points[[names["upper"][0], names["upper"][-1]], 0] - x0
+    lower = lower + _missed_below(patch, lower, corners, unit)
     inner = np.minimum(columns - corners[0], corners[1] - columns)
     taper = _smooth((inner + 0.02 * unit) / (0.06 * unit)).astype(np.float32)
     closing = lower + 0.006 * unit * taper
@@ -115,6 +119,26 @@ def _rim(contour: NDArray[np.float32], columns: NDArray[np.float32], unit: float
     order = np.argsort(contour[:, 0])
     line = np.interp(columns, contour[order, 0], contour[order, 1]).astype(np.float32)
     return _blurred(line, 0.012 * unit)
+
+
+def _missed_below(
+    patch: NDArray[np.uint8], lower: NDArray[np.float32], corners: NDArray[np.float32], unit: float
+) -> NDArray[np.float32]:
+    """(w,) px by which the eye goes on below its landmarks, as it does in drawings: to the first skin. Mostly zero."""
+    rows, columns = grid(patch.shape)
+    below = (rows - lower) / unit
+    deep = (below > MISSED_MOST) & (below < MISSED_MOST + 0.03)
+    inner = (columns[0] > corners[0]) & (columns[0] < corners[1])
+    if not (deep & inner).any():
+        return np.zeros_like(lower)
+    skin = np.median(patch[deep & inner], axis=0)
+    other = np.abs(patch - skin).max(2) > 0.3 * skin.mean() + 12
+    reach = np.where((below >= 0) & (below < MISSED_MOST), other, below < 0).cumprod(0)
+    missed = np.clip((reach * (below >= 0)).sum(0), 0, None) * inner
+    middle = np.abs(columns[0] - corners.mean()) < 0.3 * (corners[1] - corners[0])
+    if np.median(missed[middle]) < MISSED_LEAST * unit:
+        return np.zeros_like(lower)
+    return _blurred(missed.astype(np.float32), 0.02 * unit)
 
 
 def _blurred(line: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -168,9 +192,9 @@ def _lowered_lashes(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Coverage (h, w) of the line between shut lids and its lashes, and their colour, that of the photo's own rim."""
     rows, columns = grid(patch.shape)
-    rim = (np.abs(rows - upper) < 0.012 * unit) & (columns > corners[0]) & (columns < corners[1])
+    rim = (np.abs(rows - upper + 0.02 * unit) < 0.028 * unit) & (columns > corners[0]) & (columns < corners[1])
     dark = patch[rim].astype(np.float32) if rim.any() else np.full((1, 3), 60, np.float32)
-    colour = dark[dark.sum(1) <= np.quantile(dark.sum(1), 0.25)].mean(0)
+    colour = dark[dark.sum(1) <= np.quantile(dark.sum(1), 0.12)].mean(0)
     skin = lid[rim].astype(np.float32).mean(0) if rim.any() else np.full(3, 120, np.float32)
     strength = float(np.clip(1.3 * (1 - colour.mean() / max(float(skin.mean()), 1)), 0.4, 0.78))
     scale = 4

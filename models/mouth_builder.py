@@ -32,6 +32,7 @@ UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3),
 """Half width, height above and below the incisal edge that a picture covers."""
 
 _CHEEKS = (50, 280, 205, 425, 117, 346)
+_LIPS = (16, 86, 316, 11, 72, 302)
 _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 
 
@@ -67,7 +68,7 @@ def landmark_px(model: FaceModel, fit: FaceFit, landmarks: tuple[int, ...]) -> N
 
 
 def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) -> Tones:
-    """Teeth are as bright as the whites of the eyes or the skin, whichever is brighter, and a little warmer."""
+    """Teeth are as bright as the whites of the eyes or the skin, whichever is brighter; the rest goes by the lips."""
     skin = _patch_median(photo_bgr, landmark_px(model, fit, _CHEEKS), 0.25 * fit.pose.scale_px)
     whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
     white = max(whites, key=_luma)
@@ -75,16 +76,19 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) 
     colourful = float(np.clip((skin.max() - skin.min()) / 30, 0, 1))  # an old photograph has a grey tongue
     cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.95, 1.05)
 
-    def tone(hue: tuple[float, float, float], strength: float) -> NDArray[np.float32]:
-        shade = np.array(hue, np.float32)
+    lips = _patch_median(photo_bgr, landmark_px(model, fit, _LIPS), 0.15 * fit.pose.scale_px)
+
+    def tone(hue: tuple[float, float, float], strength: float, of_lips: float) -> NDArray[np.float32]:
+        shade = np.array(hue, np.float32) / _luma(np.array(hue))
+        shade = (1 - of_lips) * shade + of_lips * lips / max(_luma(lips), 1)
         shade = _luma(shade) + (shade - _luma(shade)) * colourful
         return (luma * strength * shade * (1 + (cast - 1) * colourful) / _luma(shade)).astype(np.float32)
 
     return Tones(
-        tooth=tone((0.85, 0.935, 1.0), 1.0),
-        gum=tone((0.56, 0.55, 0.88), 0.55),
-        tongue=tone((0.54, 0.53, 0.86), 0.56),
-        cavity=tone((0.42, 0.38, 0.80), 0.13),
+        tooth=tone((0.85, 0.93, 1.0), 1.0, 0.06),  # a little of the lips' red is thrown on them
+        gum=tone((0.52, 0.50, 0.88), 0.50, 0.4),
+        tongue=tone((0.46, 0.45, 0.86), 0.44, 0.4),
+        cavity=tone((0.42, 0.38, 0.80), 0.12, 0.3),
     )
 
 
