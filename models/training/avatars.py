@@ -46,8 +46,8 @@ class Recipe:
     geometry and in the broad colours of the skin. detail: which face gives the fine detail. crown: how far the hair
     surely reaches, above the forehead in face heights and beside the middle in face widths. body: outline of clothes
     that GrabCut would lose, in face widths from the middle and face heights from the top. share: width of the source
-    in the finished picture. slope: of the shoulders, where they go on past the source. mend: a box (x0, y0, x1, y1) of
-    the source, in shares of its sides, to fill in because something else is in it.
+    in the finished picture. slope: of the left and right shoulder, where they go on past the source. mend: a box
+    (x0, y0, x1, y1) of the source, in shares of its sides, to fill in because something else is in it.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Recipe:
     crown: tuple[float, float] = (0.1, 0.5)
     body: tuple[tuple[float, float], ...] = ()
     share: float = 0.88
-    slope: float = 0.45
+    slope: tuple[float, float] = (0.45, 0.45)
     mend: tuple[float, float, float, float] | None = None
 
 
@@ -74,12 +74,13 @@ RECIPES = (
     Recipe(
         "mei", "Mei", ("s24_102", "s24_000", "s48_005"), (0.55, 0.3, 0.15), (0.6, 0.3, 0.1), 0, (118, 112, 100),
         body=((0.4, 0.93), (0.8, 1.02), (1.2, 1.07), (1.2, 1.25), (-1.2, 1.25), (-0.8, 1.1), (-0.4, 0.95)),
-        share=0.95, slope=0.2,
+        share=0.95, slope=(0.5, 0.4),
     ),
     Recipe(
         "kofi", "Kofi", ("slm_003", "s48_302", "s36_100"), (0.6, 0.25, 0.15), (0.8, 0.1, 0.1), 0, (120, 104, 84),
         crown=(0.2, 0.46), body=((0.42, 0.8), (0.7, 0.89), (1.0, 0.98), (1.05, 1.2), (-0.9, 1.2), (-0.35, 0.95)),
-        slope=0.35,
+        slope=(0.35, 0.35),
+        mend=(0.308, 0.472, 0.329, 0.5),
     ),
 )  # fmt: skip
 
@@ -93,8 +94,19 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return np.hstack([turn, (target.mean(0) - turn @ source.mean(0))[:, None]])
 
 
+def smooth(shift: Points, at: Points, radius_px: float) -> Points:
+    """Shifts (N, 2) of the points `at`, averaged over their neighbours: a warp without ripples."""
+    apart = np.hypot(at[:, None, 0] - at[None, :, 0], at[:, None, 1] - at[None, :, 1])
+    near = np.exp(-0.5 * np.square(apart / radius_px))
+    return near @ shift / near.sum(1, keepdims=True)
+
+
 def warp(
-    picture: Picture, source: Points, target: Points, anchors: Points | None = None, slope: float = 0.0
+    picture: Picture,
+    source: Points,
+    target: Points,
+    anchors: Points | None = None,
+    slope: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Picture, NDArray]:
     """`picture` bent so that its points `source` come to lie at `target` (SIDE, SIDE, 3); where it reaches (…, 1).
 
@@ -113,9 +125,9 @@ def warp(
     at = np.stack(np.meshgrid(place, place), -1)
     sample = cv2.remap(coarse, at, NO_MAP, cv2.INTER_CUBIC)
     height, width = picture.shape[:2]
-    beyond = np.maximum(0, np.maximum(-sample[:, :, 0], sample[:, :, 0] - (width - 1)))
-    reach = ((beyond == 0) & (sample[:, :, 1] >= 0) & (sample[:, :, 1] <= height - 1)).astype(np.float32)
-    sample[:, :, 1] -= 2 * slope * beyond
+    left, right = np.maximum(0, -sample[:, :, 0]), np.maximum(0, sample[:, :, 0] - (width - 1))
+    reach = ((left + right == 0) & (sample[:, :, 1] >= 0) & (sample[:, :, 1] <= height - 1)).astype(np.float32)
+    sample[:, :, 1] -= 2 * (slope[0] * left + slope[1] * right)
     return cv2.remap(picture, sample, NO_MAP, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT), reach[:, :, None]
 
 
@@ -235,7 +247,7 @@ def make(recipe: Recipe, data: Path, teacher: Teacher) -> Picture:
         placed.append(points @ moved[:, :2].T + moved[:, 2])
     bend = sum(w * points for w, points in zip(recipe.shape, placed, strict=True)) - base
     bend[list(OVAL)] *= 0.35  # hair lies there: let it follow gently, or it folds
-    target = base + bend
+    target = base + smooth(bend, base, 0.08 * float(np.ptp(base[:, 0])))
     edge = np.array([(x, y) for x in np.linspace(0, SIDE, 7) for y in np.linspace(0, SIDE, 7)
                      if x in (0, SIDE) or y in (0, SIDE)])  # fmt: skip
     anchors = np.stack([edge, (edge - [left, top]) / scale], 1)
