@@ -36,12 +36,13 @@ PAST_CHUNKS = 9
 HISTORY_CHUNKS = PAST_CHUNKS + 1 + max(DELAYS)
 FRAME_MS = CHUNK_MS / MEL_FRAMES
 
-EVENT_SIGMA_MS = 14.0
+EVENT_SIGMA_MS = 12.0
 EVENT_AT_MS = (-5.0, 5.0, 15.0)
 """A frame shows the strongest contact at these times from its middle: on film, lips close about 25 ms before the label
 says so."""
-EVENT_FROM, EVENT_FULL = 0.15, 0.50
-"""Evidence below the first is no seal at all, above the second a whole one."""
+EVENT_FROM, EVENT_FULL = 0.07, 0.24
+"""Evidence below the first is no contact at all, above the second a whole one. Low, for an unsure encoder
+spreads its word over a longer time, and a P that stays open is seen by all; open vowels leave a wide margin."""
 
 GATE_SIGMA_MS = 30.0
 GATE_FROM, GATE_FULL = 0.15, 0.55

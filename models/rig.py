@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 
-JAW_SPEECH = 0.30
+JAW_SPEECH = 0.37
 """jawOpen of the widest vowel at the speaker's usual loudness (0.5 is a shout)."""
 
-JAW_MOST = 0.45
+JAW_MOST = 0.50
 LIPS_DRAWN = 0.8
 """mouthClose of lips that a wide-open jaw does not part; 1 is a seal, which is for P, B and M alone."""
 
@@ -59,7 +59,7 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
         put(name + "Right", value)
 
     put("jawOpen", min(JAW_MOST, strength * JAW_SPEECH * g.jaw))
-    put("mouthPucker", strength * (0.50 * narrow + 0.12 * wide) * (1 - 0.5 * g.labiodental))
+    put("mouthPucker", strength * (0.62 * narrow + 0.14 * wide) * (1 - 0.5 * g.labiodental))
     put("mouthFunnel", strength * (0.40 * wide + 0.34 * g.flare) * held)
     put("mouthRollLower", strength * 0.13 * narrow * held)
     put_both("mouthSmile", strength * 0.20 * g.spread * (1 - 0.4 * g.closure))

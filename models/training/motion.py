@@ -40,6 +40,9 @@ they lower the jaw."""
 TEETH_HELD, HELD_DOMINANCE = ("SS", "CH"), 2.0
 """Sibilants need the teeth together: they hold the jaw against any neighbour (Keating et al. 1994)."""
 
+TONGUE_SHOWN = ("TH",)
+"""Visemes whose lips part as in the table, though this speaker hides his tongue: a viewer expects to see it."""
+
 LIPS_IDLE, IDLE_DOMINANCE = ("TH", "DD", "kk", "SS", "nn"), 0.5
 """Made by the tongue alone: a neighbour's rounding spreads through them (Perkell & Matthies 1992)."""
 
@@ -47,6 +50,7 @@ LEAST_AHEAD_MS = (0.1, 0.1, 65.0)
 """Rounding begins 100 to 200 ms ahead in running speech; GRID's clipped commands, often after a pause, hide it."""
 
 HELD_OUT_EVERY = 5
+MOST_CORRECTION, MOST_LOG_DOMINANCE = 0.3, 1.4
 CORRECTION_RIDGE, DOMINANCE_RIDGE = 0.15, 0.04
 REACH = 30  # 10 ms frames to each side of a film frame that may pull on it
 LICENCE = "fitted to GRID speaker 1 (CC BY 4.0, Cooke, Barker, Cunningham and Shao 2006); MIT with attribution"
@@ -121,6 +125,7 @@ class Dominance(torch.nn.Module):
         self._correction = torch.nn.Parameter(torch.zeros(len(PHONEMES), count))
         self._free = torch.ones(len(PHONEMES), count)
         self._free[_rows(JAW_HIGH), 0] = 0
+        self._free[_rows(TONGUE_SHOWN), 1] = 0
         self._firm = torch.zeros(len(PHONEMES), count)
         self._firm[_rows(TEETH_HELD), 0] = math.log(HELD_DOMINANCE)
         self._firm[_rows(LIPS_IDLE), 2] = math.log(IDLE_DOMINANCE)
@@ -133,7 +138,7 @@ class Dominance(torch.nn.Module):
 
     @property
     def correction(self) -> torch.Tensor:
-        return self._correction * self._free
+        return MOST_CORRECTION * torch.tanh(self._correction / MOST_CORRECTION) * self._free
 
     @property
     def log_ahead(self) -> torch.Tensor:
@@ -141,7 +146,8 @@ class Dominance(torch.nn.Module):
 
     @property
     def log_dominance(self) -> torch.Tensor:
-        return torch.where(self._firm != 0, self._firm, self._log_dominance)
+        bounded = MOST_LOG_DOMINANCE * torch.tanh(self._log_dominance / MOST_LOG_DOMINANCE)
+        return torch.where(self._firm != 0, self._firm, bounded)
 
     def forward(self, phoneme: torch.Tensor, target: torch.Tensor, louder: torch.Tensor) -> torch.Tensor:
         """(B, F, P), (B, F, C), (B, F) → (B, F / 4, measured)."""
