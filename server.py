@@ -119,7 +119,8 @@ def _sound(command: argparse.ArgumentParser, text: bool = False) -> None:
 
 
 def serve(options: argparse.Namespace) -> None:
-    # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core.
+    # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core, and
+    # inference and enrolment calling it at once from two threads can lock each other out for good.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from realtime.service import run
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from realtime.config import Config
 from realtime.engine import Engine, Stepper
-from realtime.errors import MouthpieceError
+from realtime.errors import BadConfig, MouthpieceError
 from realtime.identities import AvatarStore
 from realtime.identity_cache import IdentityCache, WarmAvatar, warm
 from realtime.metrics import Metrics
@@ -27,6 +27,7 @@ from realtime.voice_activity import VoiceDetector
 
 log = logging.getLogger(__name__)
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SWITCH_INTERVAL_S = 0.001
 """How long the inference thread may hold the interpreter while the event loop waits for it."""
 
@@ -85,6 +86,8 @@ class Service:
                     await self.avatars.get(avatar.name)
                 except MouthpieceError as error:
                     log.warning("the avatar '%s' cannot be used: %s", avatar.name, error)
+                except Exception:
+                    log.exception("the avatar '%s' could not be made ready", avatar.name)
 
     async def stop(self) -> None:
         """Drains the sessions and ends the engine."""
@@ -116,19 +119,26 @@ async def _serve(config: Config) -> None:
 
     service = Service.build(config)
     await service.start()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
     runner = web.AppRunner(create_app(config, service), shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, config.server.host, config.server.port)
     try:
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            where = f"{config.server.host}:{config.server.port}"
+            raise BadConfig(f"cannot listen on {where} ({error.strerror}); choose another --port") from error
         host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
         port = site.port if config.server.port == 0 else config.server.port
         print(f"Mouthpiece serves http://{host}:{port}", flush=True)
         warming = asyncio.create_task(service.warm_up(), name="warm up")
         await stop.wait()
+        # A second signal ends the process at once.
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
         warming.cancel()
         await service.stop()
     finally:
