@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.blendshapes import ARKIT_INDEX, HEAD_NAMES, FaceMotion
 from models.compositor import over, polygon_alpha
 from models.identity import HEAD_STEP, Identity
-from models.warp import Box, Field, doubled, enlarge, invert, node_positions, remap, sample
+from models.warp import Box, Field, box_around, enlarge, finer, invert, node_positions, remap, sample
 
 Array = NDArray[np.float32]
 
@@ -38,6 +38,12 @@ INNER_SHARE = 0.25
 
 LEAST_GAP_PX = 0.3
 
+EYE_REACH = 0.25
+"""How far an eye may be from its place in the photo, in eye distances."""
+
+FINEST_PX = 640
+"""Largest picture whose textures are kept at four times its resolution; 32 MiB at 512, above it twice must do."""
+
 
 class FrameGenerator:
     """Draws one identity. Ready after construction (about 0.1 s); `render` keeps nothing between frames."""
@@ -53,10 +59,11 @@ class FrameGenerator:
         self._base_fields = identity.base_fields.astype(np.float32).reshape(len(identity.base_fields), -1)
         self._upper_fields = identity.upper_fields.astype(np.float32).reshape(len(identity.upper_fields), -1)
         opaque = np.full((*identity.picture.shape[:2], 1), 255, np.uint8)
-        self._base_2x = doubled(np.concatenate([identity.base_texture, opaque], 2))
-        self._upper_2x = doubled(identity.upper_texture)
+        self._scale = 4 if self.size_px <= FINEST_PX else 2
+        self._base_texture = finer(np.concatenate([identity.base_texture, opaque], 2), self._scale)
+        self._upper_texture = finer(identity.upper_texture, self._scale)
         self._nodes = node_positions(self._all, step)
-        self._pixels_2x = 2 * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
+        self._pixels = self._scale * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
         self._head_step = HEAD_STEP * step
         self._head_box = Box(0, 0, *identity.depth_px.shape[::-1])
         self._head_nodes = node_positions(self._head_box, self._head_step)
@@ -85,23 +92,24 @@ class FrameGenerator:
     def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
         weights = self._with_closings(motion.weights)
         before_head = self._before_head(motion.head)
-        base = self._layer(
-            self._with_eyes(motion.weights), self._base_fields, self._base_box, self._all, weights, before_head, rounds
+        base, at = self._layer(
+            self._base_texture, self._base_fields, self._base_box, self._all, weights, before_head, rounds
         )
+        self._draw_eyes(base, motion.weights, at)
         frame = np.asarray(cv2.cvtColor(base, cv2.COLOR_BGRA2BGR), np.uint8)
         self._draw_mouth(frame, weights, motion, before_head, rounds)
         return frame
 
-    def _with_eyes(self, weights: Array) -> NDArray[np.uint8]:
-        """The base layer's texture with the eyes as `weights` (52,) have them."""
-        patches = self.identity.eyes.render(weights) if self.identity.eyes is not None else []
-        if not patches:
-            return self._base_2x
-        texture = self._base_2x.copy()
-        for (x0, y0, x1, y1), patch in patches:
-            # The last half pixel between patch and photo belongs to the photo.
-            texture[2 * y0 : 2 * y1 - 1, 2 * x0 : 2 * x1 - 1, :3] = doubled(patch)[:-1, :-1]
-        return texture
+    def _draw_eyes(self, base: NDArray[np.uint8], weights: Array, at: Field) -> None:
+        """Draws on the base layer the eyes as `weights` (52,) have them; `at`: where its pixels lie in the texture."""
+        for corners, patch in self.identity.eyes.render(weights) if self.identity.eyes is not None else ():
+            low, high = np.array(corners[:2]), np.array(corners[2:])
+            reach = EYE_REACH * self.identity.unit_px
+            region = box_around(low - reach, high + reach, self._step, self._all.right).pixels(self._step)
+            inside = at[region] - (low * self._scale).astype(np.float32)
+            drawn = remap(finer(patch, self._scale), inside)
+            covered = ((inside >= 0) & (inside <= (high - low - 1) * self._scale)).all(-1)
+            base[region][covered, :3] = drawn[covered]
 
     def _with_closings(self, weights: Array) -> Array:
         """(W,) the 52 weights and the closings that leave the gap which `mouthClose` asks for."""
@@ -149,22 +157,23 @@ class FrameGenerator:
 
     def _layer(
         self,
-        texture_2x: NDArray[np.uint8],
+        texture: NDArray[np.uint8],
         fields: Array,
         box: Box,
         shown: Box,
         weights: Array,
         before_head: Field,
         rounds: int,
-    ) -> NDArray[np.uint8]:
-        """The nodes `shown` of a layer whose fields lie over `box`, as pixels (h, w, 4)."""
+    ) -> tuple[NDArray[np.uint8], Field]:
+        """Nodes `shown` of a layer whose fields lie over `box`: pixels (h, w, 4), and their places in `texture`."""
         field = (weights @ fields).reshape(*box.shape, 2)
         rest = np.array(before_head[shown.slices])
         moving = box.grown(MARGIN_NODES).within(shown)
         inner = moving.relative_to(shown).slices
         rest[inner] = invert(field, box, self._step, rest[inner], rounds)
-        shift = (rest - self._nodes[shown.slices]) * np.float32(2)
-        return remap(texture_2x, enlarge(shift, self._step) + self._pixels_2x[shown.pixels(self._step)])
+        shift = (rest - self._nodes[shown.slices]) * np.float32(self._scale)
+        at = enlarge(shift, self._step) + self._pixels[shown.pixels(self._step)]
+        return remap(texture, at), at
 
     def _draw_mouth(
         self, frame: NDArray[np.uint8], weights: Array, motion: FaceMotion, before_head: Field, rounds: int
@@ -179,7 +188,7 @@ class FrameGenerator:
         lower = lower - np.clip(inner, -INNER_LOWER * own.unit_px, INNER_LOWER * own.unit_px)
         if motion.head.any():
             upper, lower = (edge + self._head_shift(edge[None], motion.head)[0] for edge in (upper, lower))
-        lip = self._layer(self._upper_2x, self._upper_fields, box, box, weights, before_head, rounds)
+        lip, _ = self._layer(self._upper_texture, self._upper_fields, box, box, weights, before_head, rounds)
         region = frame[box.pixels(self._step)]
         origin = np.array([box.left, box.top], np.float32) * self._step
         open_px = np.maximum((lower - upper) @ down, 0)

@@ -101,13 +101,28 @@ def enlarge(field: Field, step: int) -> Field:
     return np.asarray(cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def doubled(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Picture (h, w, c) at twice the resolution: [::2, ::2] is the picture itself, between are six-tap half pixels.
+def finer(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Picture (h, w, c) at `scale` (1, 2 or 4) times its resolution; [::scale, ::scale] is the picture itself.
 
-    Linear resampling of it keeps the sharpness of a cubic one of the picture, at a third of the time.
+    Sampled linearly it stays as sharp as the photo at every fraction of a pixel, at the cost of linear sampling: the
+    first doubling makes pixels a little sharper than sinc interpolation would, to make up for the averaging.
     """
-    taps = np.array([3, -25, 150, 150, -25, 3], np.float32)[None] / 256
-    across = cv2.filter2D(picture, -1, taps, anchor=(2, 0), borderType=cv2.BORDER_REPLICATE)
-    wide = np.stack([picture, across], 2).reshape(picture.shape[0], -1, picture.shape[2])
-    down = cv2.filter2D(wide, -1, taps.T, anchor=(0, 2), borderType=cv2.BORDER_REPLICATE)
-    return np.stack([wide, down], 1).reshape(-1, *wide.shape[1:])
+    for taps in (_HALF_PIXEL_SHARP, _HALF_PIXEL)[: scale.bit_length() - 1]:
+        before = taps.shape[1] // 2 - 1
+        across = cv2.filter2D(picture, -1, taps, anchor=(before, 0), borderType=cv2.BORDER_REPLICATE)
+        wide = np.stack([picture, across], 2).reshape(picture.shape[0], -1, picture.shape[2])
+        down = cv2.filter2D(wide, -1, taps.T, anchor=(0, before), borderType=cv2.BORDER_REPLICATE)
+        picture = np.stack([wide, down], 1).reshape(-1, *wide.shape[1:])
+    return picture
+
+
+def _half_pixel_taps(reach: int, boost: float) -> NDArray[np.float32]:
+    """(1, n) taps that give the values halfway between pixels: windowed sinc, high frequencies raised by `boost`."""
+    at = np.arange(-reach + 0.5, reach)
+    taps = np.sinc(at) * np.cos(np.pi * at / (2 * reach)) ** 2
+    taps /= taps.sum()
+    raised = np.pad(taps, 1) + boost * np.convolve(taps, [-0.25, 0.5, -0.25])
+    return raised[None].astype(np.float32)
+
+
+_HALF_PIXEL_SHARP, _HALF_PIXEL = _half_pixel_taps(4, 0.2), _half_pixel_taps(3, 0.0)
