@@ -29,8 +29,10 @@ CROP_MARGIN = 1.4
 
 DETECTOR_STRIDE = 8
 DETECTOR_UNIT_PX = 32.0
-DETECTOR_PASSES = ((112, 8), (320, 0))
-"""(long side, border) in px of the two looks: faces of the whole picture down to a tenth, then small ones."""
+DETECTOR_PASSES = ((112, 8, 24.0, math.inf), (320, 0, 0.0, 100.0))
+"""(long side, border, smallest face, largest face) in px of the two looks: large faces, then small ones.
+
+Each leaves alone the sizes that the other sees better: a face of a few px is often found, but wrongly sized."""
 
 DETECTION_THRESHOLD = 0.4
 FACE_THRESHOLD = 0.8
@@ -141,7 +143,7 @@ class LandmarkModel:
         """(score, region of the points' extent) of everything that may be a face, surest first."""
         height, width = picture_bgr.shape[:2]
         candidates = []
-        for long_side, border in DETECTOR_PASSES:
+        for long_side, border, smallest, largest in DETECTOR_PASSES:
             scale = long_side / max(height, width)
             size = max(1, round(width * scale)), max(1, round(height * scale))
             small = cv2.resize(picture_bgr, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
@@ -149,9 +151,9 @@ class LandmarkModel:
             padded = cv2.copyMakeBorder(small, border, bottom, border, right, cv2.BORDER_REPLICATE)
             (answer,) = self._detector.run({"pictures": as_batch([padded])})
             for score, region in peaks(answer[0]):
-                candidates.append(
-                    (score, Region((region.centre - border) / scale, region.size_px / scale, region.roll))
-                )
+                if smallest <= region.size_px <= largest:
+                    centre = (region.centre - border) / scale
+                    candidates.append((score, Region(centre, region.size_px / scale, region.roll)))
         return distinct(candidates)[:CANDIDATES]
 
     def trace(self, picture_bgr: Picture, regions: list[Region]) -> tuple[Points, NDArray[np.float32]]:
