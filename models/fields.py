@@ -23,7 +23,10 @@ from models.warp import Box, box_around, node_positions
 DRAWN_ELSEWHERE = ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "mouthClose", "tongueOut")
 """Names (or beginnings) of shapes that lids, lips or the mouth interior show in their own way."""
 
-FALLOFF = 0.35
+WIDE_BLUR = 0.18
+"""How smooth the picture moves well outside the face, in eye distances."""
+
+FALLOFF = 0.42
 """Distance in eye distances at which the picture outside the head no longer follows an expression."""
 
 
@@ -78,11 +81,12 @@ def continued(values: NDArray[np.float32], known: NDArray[np.bool_], blur_nodes:
     return np.where(known[..., None], filled, blurred(filled, blur_nodes))
 
 
-def outside(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Unseen nodes that are joined to the border: not the holes of eyes, nostrils and mouth."""
-    free = np.pad((~seen).astype(np.uint8), 1, constant_values=1)
-    _, label = cv2.connectedComponents(free, connectivity=4)
-    return (label == label[0, 0])[1:-1, 1:-1]
+def filled_outline(outline: NDArray[np.floating], box: Box, step: int) -> NDArray[np.bool_]:
+    """(h, w) the nodes of `box` inside an outline (n, 2) px."""
+    inside = np.zeros(box.shape, np.uint8)
+    at = (outline - (step - 1) / 2) / step - np.array([box.left, box.top])
+    cv2.fillPoly(inside, [np.round(at).astype(np.int32)], 1)
+    return inside > 0
 
 
 def blurred(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -128,12 +132,18 @@ def build_layers(
     fit: FaceFit,
     points: NDArray[np.float32],
     depth: NDArray[np.float32],
+    oval: NDArray[np.floating],
     lips: tuple[LipLine, LipLine],
     unit_px: float,
     nodes: int,
     step: int,
 ) -> Layers:
-    """All fields of one face. `points`, `depth`: its vertices on the photo; `unit_px` is the eye distance."""
+    """All fields of one face. points, depth: its vertices on the photo. oval: (n, 2) px, its outline. unit_px: the eye
+    distance.
+
+    The mesh counts inside the outline only. Beyond it a jaw would slide over its neck and a cheek over hair; in one
+    picture they must stretch and squeeze each other instead, over a distance that folds nothing.
+    """
     triangles = skin_triangles(model)
 
     margin = (FALLOFF + 0.05) * unit_px
@@ -141,7 +151,7 @@ def build_layers(
     base_box = box_around(face_points.min(0) - margin, face_points.max(0) + margin, step, nodes)
     raster = rasterise(points, depth, triangles, base_box, step)
     seen = raster.triangle >= 0
-    head = ~outside(seen)
+    head = filled_outline(oval, base_box, step)
     moved = displacements(model, fit)
     values = interpolate(moved.reshape(len(points), -1), triangles, raster)
     at = node_positions(base_box, step)
@@ -154,22 +164,24 @@ def build_layers(
     middle = (along > 0.04) & (along < 0.96)
     upper_wedge = (under_lower < 0) & (under_upper > -upper.wedge_px(along, upper=True))
     lower_wedge = (under_upper >= 0) & (under_lower < lower.wedge_px(along, upper=False))
+    seen &= head
     known_base = seen & ~upper_wedge & ~((side == 1).any(-1) & middle)
     known_upper = seen & ~lower_wedge & ~((side == -1).any(-1) & middle)
 
     distance = cv2.distanceTransform((~head).astype(np.uint8), cv2.DIST_L2, 5) * step / unit_px
     fade = np.clip(1 - distance / FALLOFF, 0, 1)
     fade = (fade * fade * (3 - 2 * fade))[..., None]
-    wide_blur = 0.18 * unit_px / step
+    apart = np.clip(distance / WIDE_BLUR, 0, 1)[..., None]
+    narrow, wide = 0.03 * unit_px / step, WIDE_BLUR * unit_px / step
 
     def finished(known: NDArray[np.bool_], box: Box) -> NDArray[np.float32]:
         rows = slice(box.top - base_box.top, box.bottom - base_box.top)
         columns = slice(box.left - base_box.left, box.right - base_box.left)
         part, inside = values[rows, columns], head[rows, columns]
-        lips = continued(part, known[rows, columns], 0.03 * unit_px / step)
+        lips = continued(part, known[rows, columns], narrow)
         if not inside.all():
-            around = continued(lips, inside, wide_blur)
-            lips = np.where(inside[..., None], lips, around)
+            share = apart[rows, columns]
+            lips = continued(lips, inside, narrow) * (1 - share) + continued(lips, inside, wide) * share
         smooth = blurred(lips, 0.8) * fade[rows, columns]
         return np.ascontiguousarray(smooth.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3))
 

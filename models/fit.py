@@ -18,6 +18,10 @@ from models.face_model import FaceModel, Pose
 EYE_OUTER = (33, 263)
 """Outer eye corners among the 478 landmarks: the unit of length of a picture."""
 
+FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
+             176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
+"""Outline of the face among the 478 landmarks."""
+
 ROUNDS = 6
 LANDMARK_SIGMA = 0.015
 """Expected landmark error in eye distances; neighbouring landmarks err together, so 478 count as 68."""

@@ -16,7 +16,7 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.eyes import Eyes
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
-from models.fit import FaceFit, eye_distance, fit_face
+from models.fit import FACE_OVAL, FaceFit, eye_distance, fit_face
 from models.generator import FrameGenerator
 from models.identity import HEAD_STEP, Identity
 from models.lips import (
@@ -137,7 +137,7 @@ def _prepared(
     step, unit = step_px(size), eye_distance(points)
     nodes = size // step
     on_photo, depth = projected(model, fit)
-    layers = build_layers(model, fit, on_photo, depth, lips, unit, nodes, step)
+    layers = build_layers(model, fit, on_photo, depth, points[list(FACE_OVAL)], lips, unit, nodes, step)
     upper_contour, lower_contour = _contours(layers, lips, step)
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):

@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.face_model import Pose
-from models.fit import eye_distance
+from models.fit import FACE_OVAL, eye_distance
 
-FACE_OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148,
-             176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 SHARP_SIDE_PX = 160
 """Side to which a face is scaled before its sharpness is measured."""
 

@@ -9,7 +9,7 @@ from models.blendshapes import FaceMotion
 from models.fit import eye_distance
 from models.generator import FrameGenerator
 from models.identity_builder import build_identity
-from models.warp import Box, doubled, enlarge, invert, node_positions, remap, sample
+from models.warp import Box, enlarge, finer, invert, node_positions, remap, sample
 from tests.synthetic_face import landmarks, model, picture, pose, weights
 
 SIZE = 256
@@ -116,10 +116,18 @@ def test_follow_says_where_pixels_go(generator: FrameGenerator) -> None:
     assert (generator.follow(weights(mouthUpperUp=0.5), lip, upper=True) - lip)[0, 1] < -1
 
 
-def test_a_doubled_picture_holds_the_picture() -> None:
-    np.testing.assert_array_equal(doubled(PHOTO)[::2, ::2], PHOTO)
-    at = 2 * node_positions(Box(0, 0, SIZE, SIZE), 1)
-    np.testing.assert_array_equal(remap(doubled(PHOTO), at), PHOTO)
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_a_finer_picture_holds_the_picture(scale: int) -> None:
+    fine = finer(PHOTO, scale)
+    np.testing.assert_array_equal(fine[::scale, ::scale], PHOTO)
+    at = scale * node_positions(Box(0, 0, SIZE, SIZE), 1)
+    np.testing.assert_array_equal(remap(fine, at), PHOTO)
+
+
+def test_half_a_pixel_does_not_blur() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    at = 4 * (node_positions(Box(0, 0, 64, 64), 1) + np.float32(0.5))
+    assert remap(finer(noise, 4), at)[8:-8, 8:-8].std() > 0.7 * noise.std()
 
 
 def test_enlarged_nodes_give_their_values_back() -> None:
