@@ -73,16 +73,16 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) 
     whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
     white = max(whites, key=_luma)
     luma = float(np.clip(max(1.15 * _luma(white), 1.18 * _luma(skin)), 140, 228))
-    colourful = float(np.clip((skin.max() - skin.min()) / 30, 0, 1))  # an old photograph has a grey tongue
+    colourful = _colourful(photo_bgr)
+    tint = skin / max(_luma(skin), 1)
     cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.95, 1.05)
-
     lips = _patch_median(photo_bgr, landmark_px(model, fit, _LIPS), 0.15 * fit.pose.scale_px)
 
     def tone(hue: tuple[float, float, float], strength: float, of_lips: float) -> NDArray[np.float32]:
         shade = np.array(hue, np.float32) / _luma(np.array(hue))
         shade = (1 - of_lips) * shade + of_lips * lips / max(_luma(lips), 1)
-        shade = _luma(shade) + (shade - _luma(shade)) * colourful
-        return (luma * strength * shade * (1 + (cast - 1) * colourful) / _luma(shade)).astype(np.float32)
+        shade = tint + (cast * shade - tint) * colourful
+        return (luma * strength * shade / _luma(shade)).astype(np.float32)
 
     return Tones(
         tooth=tone((0.85, 0.93, 1.0), 1.0, 0.06),  # a little of the lips' red is thrown on them
@@ -201,6 +201,13 @@ def _tooth_tints(model: FaceModel, row: str) -> NDArray[np.float32]:
     along = np.clip((own[:, 1] * side - edge) / 0.9, 0, 1)
     tooth = np.round(own[:, 0] / 0.75)
     return (1.0 - 0.10 * along**2 + 0.02 * np.sin(tooth * 2.4)).astype(np.float32)
+
+
+def _colourful(photo_bgr: NDArray[np.uint8]) -> float:
+    """0 for a photograph in one tint (grey, sepia) to 1 for one in colours, by the spread of its hues."""
+    small = cv2.resize(photo_bgr, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) + 8
+    low, high = np.quantile(small[..., 2] / small[..., 1], [0.1, 0.9])
+    return float(np.clip((high - low - 0.14) / 0.1, 0, 1))
 
 
 def _luma(colour: NDArray[np.floating]) -> float:
