@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import secrets
 from collections import deque
 from typing import Any
 
@@ -50,6 +51,7 @@ class FlashSource:
         self._beep, self._silence = tone.astype(np.int16), np.zeros(AUDIO_CHUNK, np.int16)
         self._line = MicrophoneQueue(BOUND_MS)
         self._ended = False
+        self.closed = asyncio.Event()
         self._clock: asyncio.Task[None] | None = None
         self._queues: dict[str, asyncio.Queue[MediaChunk]] = {k: asyncio.Queue(4) for k in ("audio", "video")}
 
@@ -104,6 +106,7 @@ class FlashSource:
         pass
 
     def on_closed(self, reason: str) -> None:
+        self.closed.set()
         if self._clock is not None:
             self._clock.cancel()
 
@@ -119,12 +122,17 @@ def application(size: int, mode: str) -> web.Application:
             answer = await peer.answer(await request.text())
         except MouthpieceError as error:
             return web.json_response(error.body(), status=error.status)
-        peers[str(len(peers))] = peer
-        location = {"Location": f"/sessions/{len(peers) - 1}"}
-        return web.Response(status=201, text=answer, content_type="application/sdp", headers=location)
+        name = secrets.token_hex(4)
+        peers[name] = peer
+        forget = asyncio.create_task(source.closed.wait())
+        forget.add_done_callback(lambda _: peers.pop(name, None))
+        headers = {"Location": f"/sessions/{name}"}
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers=headers)
 
     async def end(request: web.Request) -> web.Response:
-        await peers[request.match_info["id"]].close()
+        peer = peers.get(request.match_info["id"])
+        if peer is not None:
+            await peer.close()
         return web.Response(status=204)
 
     async def stats(_request: web.Request) -> web.Response:
@@ -143,7 +151,7 @@ def application(size: int, mode: str) -> web.Application:
         )
 
     async def close_all(_app: web.Application) -> None:
-        await asyncio.gather(*(peer.close() for peer in peers.values()))
+        await asyncio.gather(*(peer.close() for peer in list(peers.values())))
 
     app = web.Application()
     app.router.add_get("/probe", probe_page)

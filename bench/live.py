@@ -133,9 +133,9 @@ def main() -> None:
     total = figures["stages_ms"]["total"]
     table([*rows, ("total", *total.values())], ("stage, ms", "p50", "p95", "p99"))
     print(
-        f"\n{figures['chunks']} chunks, {figures['chunks_per_s']} a second; late {figures['late_per_mille']} per mille; "
-        f"timeline moved {figures['moved_timelines']} times; server {figures['server_cores']} cores, "
-        f"{figures['server_memory_mb']} MB"
+        f"\n{figures['chunks']} chunks, {figures['chunks_per_s']} a second; "
+        f"late {figures['late_per_mille']} per mille; timeline moved {figures['moved_timelines']} times; "
+        f"server {figures['server_cores']} cores, {figures['server_memory_mb']} MB"
     )
     in_time = figures["late_per_mille"] <= GATE_LATE_PER_MILLE
     quick = total["p95"] is not None and total["p95"] <= GATE_DELAY_P95_MS

@@ -270,6 +270,7 @@ class Peer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._tasks.clear()  # a cancelled task keeps its frame, and with it an encoder
         try:
             if self._connection is not None:
                 await self._connection.close()
