@@ -81,6 +81,8 @@ class RtpSender:
         self._reported: OrderedDict[int, float] = OrderedDict()
         self._reports: asyncio.Task[None] | None = None
         self._first_packet = asyncio.Event()
+        # Wall time as of now, carried on by the steady clock: a clock that is set must not shake the receiver.
+        self._wall_offset_s = time.time() - time.monotonic()
 
     async def send_frame(self, payloads: list[bytes], pts: int, level_dbov: int | None = None) -> None:
         """Send the packets of one frame. pts: its place in ticks of the clock rate, from the session's start.
@@ -89,7 +91,7 @@ class RtpSender:
         """
         if not self._enabled or not self.started.is_set():
             return
-        wall_s = time.time()
+        wall_s = self._wall_s()
         self._clock.anchor(pts / self._clock_rate, wall_s)
         timestamp = (self._origin + pts) & 0xFFFFFFFF
         for i, payload in enumerate(payloads):
@@ -105,13 +107,16 @@ class RtpSender:
         self._last_pts = pts
         self._first_packet.set()
 
+    def _wall_s(self) -> float:
+        return time.monotonic() + self._wall_offset_s
+
     def sent_bps(self, window_s: float = 2.0) -> float:
         """Payload bits a second over the last `window_s`."""
-        since = time.time() - window_s
+        since = self._wall_s() - window_s
         return 8 * sum(size for at, size in self._recent if at >= since) / window_s
 
     async def _send_packet(self, payload_type: int, sequence: int, ssrc: int, sent: _Sent, payload: bytes) -> None:
-        extensions = self._ids.values(self._mid, sent.level_dbov, time.time())
+        extensions = self._ids.values(self._mid, sent.level_dbov, self._wall_s())
         packet = pack_rtp(payload_type, sequence, sent.timestamp, ssrc, sent.marker, extensions, payload)
         await self.transport._send_rtp(packet)
 
@@ -140,7 +145,7 @@ class RtpSender:
     async def _report(self) -> None:
         assert self._last_pts is not None
         ntp = self._clock.ntp(self._last_pts / self._clock_rate)
-        self._reported[ntp >> 16 & 0xFFFFFFFF] = time.time()
+        self._reported[ntp >> 16 & 0xFFFFFFFF] = time.monotonic()
         if len(self._reported) > 16:
             self._reported.popitem(last=False)
         info = RtcpSenderInfo(
@@ -193,7 +198,7 @@ class RtpSender:
                     self.loss = report.fraction_lost / 256
                     sent_s = self._reported.get(report.lsr)
                     if sent_s is not None:
-                        self.rtt_s = max(0.0, time.time() - sent_s - report.dlsr / 65536)
+                        self.rtt_s = max(0.0, time.monotonic() - sent_s - report.dlsr / 65536)
         elif isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
             with contextlib.suppress(ConnectionError):
                 for sequence in packet.lost:

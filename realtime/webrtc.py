@@ -74,7 +74,7 @@ class Peer:
 
     def __init__(self, source: MediaSource, events: PeerEvents, config: MediaConfig) -> None:
         self._source, self._events, self._config = source, events, config
-        self._clock = MediaClock()
+        self._clock, self._stream_id = MediaClock(), str(uuid.uuid4())
         self._senders: dict[str, RtpSender] = {}
         self._microphone: MicrophoneReceiver | None = None
         self._connection: RTCPeerConnection | None = None
@@ -153,8 +153,7 @@ class Peer:
         transceiver = connection.addTransceiver(kind, "sendrecv" if kind == "audio" else "sendonly")
         seam.prefer_codecs(transceiver)
         rate = AUDIO_RATE if kind == "audio" else VIDEO_CLOCK
-        stream_id = next((s._stream_id for s in self._senders.values()), str(uuid.uuid4()))
-        sender = RtpSender(kind, seam.transport_of(transceiver), stream_id, self._clock, rate)
+        sender = RtpSender(kind, seam.transport_of(transceiver), self._stream_id, self._clock, rate)
         seam.install_sender(transceiver, sender)
         self._senders[kind] = sender
         if kind == "audio":
@@ -219,14 +218,15 @@ class Peer:
         """Notice a client that never comes, or has gone without a word."""
         assert self._connection is not None
         loop = asyncio.get_running_loop()
-        heard_s, packets = loop.time(), -1
+        began_s = heard_s = loop.time()
+        packets = -1
         while True:
             await asyncio.sleep(WATCH_S)
             now_s, received = loop.time(), seam.packets_received(self._connection)
             if received != packets:
                 heard_s, packets = now_s, received
             if not self._connected:
-                if now_s - heard_s > CONNECT_TIMEOUT_S:
+                if now_s - began_s > CONNECT_TIMEOUT_S:
                     self._end("never connected")
             elif now_s - heard_s > SILENCE_S and ("video" in self._senders or self._channel is not None):
                 self._end("client gone")
