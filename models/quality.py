@@ -97,7 +97,7 @@ def _mouth(gap: float) -> QualityNote | None:
             "warning",
             "The mouth is wide open and has to be closed by force; use a photo with closed lips.",
         )
-    if gap > 0.03:
+    if gap > 0.05:
         return QualityNote("mouth_open", "hint", "The lips are parted; a photo with closed lips rests more naturally.")
     return None
 
