@@ -11,7 +11,7 @@ import pytest
 from models.blendshapes import FaceMotion
 from models.enroll import Enrolment, EnrolmentError, FaceTooSmallError, NoFaceError, enroll, framed, framing
 from models.generator import FrameGenerator
-from models.identity import Identity, IdentityFileError
+from models.identity import FORMAT_VERSION, Identity, IdentityFileError
 from models.quality import assess
 from tests.synthetic_face import Finder, Found, landmarks, picture, pose, weights
 
@@ -116,7 +116,7 @@ def test_an_identity_survives_its_file(enrolment: Enrolment, tmp_path: Path) -> 
 def test_a_file_that_is_no_identity_is_refused_in_words(enrolment: Enrolment, tmp_path: Path) -> None:
     (tmp_path / "noise.npz").write_bytes(b"no archive")
     np.savez(tmp_path / "old.npz", format_version=np.int32(0))
-    np.savez(tmp_path / "part.npz", format_version=np.int32(1))
+    np.savez(tmp_path / "part.npz", format_version=np.int32(FORMAT_VERSION))
     for name, words in (("noise", "not an avatar"), ("old", "another version"), ("part", "incomplete")):
         with pytest.raises(IdentityFileError, match=words):
             Identity.load(tmp_path / f"{name}.npz")
