@@ -12,10 +12,10 @@ from models.noise import draw, draw_log_normal
 from models.rates import CHUNK_MS, FPS
 from models.voice import VoiceFeatures
 
-REST_MEDIAN_S, SPEECH_MEDIAN_S, SPREAD = 2.6, 2.7, 0.6
+REST_MEDIAN_S, SPEECH_MEDIAN_S, SPREAD = 2.6, 3.4, 0.6
 LEAST_GAP_CHUNKS = 12
 PARTIAL_SHARE = 0.27
-AT_PHRASE_END, AT_GLANCE = 0.5, 0.3
+AT_PHRASE_END, AT_GLANCE = 0.5, 0.2
 
 _INTERVAL, _PARTIAL, _DEPTH, _CLOSING, _HOLD, _OPENING, _PHRASE, _GLANCE, _LATER = range(70, 79)
 
