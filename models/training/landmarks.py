@@ -213,9 +213,7 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=25)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument(
-        "--start", type=Path, help="go on from this checkpoint, now also with mistakes of the detector"
-    )
+    parser.add_argument("--start", type=Path, help="go on from this checkpoint, now also with mistakes of the detector")
     parser.add_argument("--checkpoint", type=Path, default=Path(".cache/landmarks/landmarks.pt"))
     parser.add_argument("--export-only", action="store_true", help="write the ONNX file of --start")
     options = parser.parse_args()
@@ -232,7 +230,7 @@ def main() -> None:
     if options.start:
         net.load_state_dict(torch.load(options.start))
     if not options.export_only:
-        hard = mistakes(training[::3], np.random.default_rng(1)) if options.start else []
+        hard = mistakes(training[::8], np.random.default_rng(1)) if options.start else []
         print(f"{len(hard)} mistakes of the detector to learn from", flush=True)
         train(net, training, mirror, hard, options.minutes, options.rate, options.checkpoint)
         net.load_state_dict(torch.load(options.checkpoint))

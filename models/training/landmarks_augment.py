@@ -14,7 +14,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 Picture = NDArray[Any]
-NO_MAP = np.empty(0, np.float32)
+NO_MAP: Any = None
+"""Second map of `cv2.remap` where the first holds x and y. (An empty array makes reflected borders very slow.)"""
 BORDERS = (cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT)
 
 
