@@ -22,6 +22,10 @@ MOUTH_CLOSE = ARKIT_INDEX["mouthClose"]
 LOWER_SHARE = 0.65
 """How much of a closing the lower lip does; the rest is the upper lip's."""
 
+ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
+FULLY_ROUND, ALWAYS_ROUND = 0.7, 0.35
+"""Sum of these weights from which the opening is an ellipse, and how far it is one in any case."""
+
 ROUNDS, MANY_ROUNDS = 4, 40
 """Fixed-point rounds of the inverse warp: for speech, and for shutting a wide open mouth at enrolment."""
 
@@ -64,6 +68,8 @@ class FrameGenerator:
         self._upper_texture = finer(identity.upper_texture, self._scale)
         self._nodes = node_positions(self._all, step)
         self._pixels = self._scale * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
+        along = np.linspace(0, np.pi, len(identity.upper_line), dtype=np.float32)
+        self._ellipse = np.sqrt(np.clip(np.sin(along), 0, 1))
         self._head_step = HEAD_STEP * step
         self._head_box = Box(0, 0, *identity.depth_px.shape[::-1])
         self._head_nodes = node_positions(self._head_box, self._head_step)
@@ -112,11 +118,16 @@ class FrameGenerator:
             base[region][covered, :3] = drawn[covered]
 
     def _with_closings(self, weights: Array) -> Array:
-        """(W,) the 52 weights and the closings that leave the gap which `mouthClose` asks for."""
+        """(W,) the 52 weights and the closings that leave the gap which `mouthClose` and rounding ask for.
+
+        Lips part like an ellipse, rounded ones most; the 3D face opens to a wedge at the corners.
+        """
         own = self.identity
         upper, lower = self._edges(np.concatenate([weights, np.zeros(len(own.closing), np.float32)]))
         gap = (lower - upper) @ own.lip_down
-        wanted = np.maximum(gap, 0) * (1 - weights[MOUTH_CLOSE])
+        rounding = np.clip(ALWAYS_ROUND + (1 - ALWAYS_ROUND) * weights[ROUNDING].sum() / FULLY_ROUND, 0, 1)
+        ellipse = np.maximum(gap, gap.max() * self._ellipse)
+        wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * (1 - weights[MOUTH_CLOSE])
         needed = own.closing @ (gap - wanted)
         half = len(needed) // 2
         shares = np.concatenate([-LOWER_SHARE * needed[:half], (1 - LOWER_SHARE) * needed[half:]])

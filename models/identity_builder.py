@@ -52,6 +52,10 @@ JAW_OPEN = ARKIT_INDEX["jawOpen"]
 JAW_APERTURE = 0.38
 """Mean gap between the lips in eye distances at jawOpen 1: 0.11 at 0.3, the widest vowel of ordinary speech."""
 
+NARROWING = {"mouthPucker": 0.34, "mouthFunnel": 0.22}
+"""Share of the mouth's width that rounding takes away at 1. The 3D face moves its lips forward instead, which a frontal
+picture does not show."""
+
 OPEN_MOUTH = 0.05
 """Gap between the lips, in eye distances, from which a photo's mouth is shut at enrolment. Landmarks err by so much
 that some shut lips seem 0.04 apart; shutting them once more is harmless, but the photo at rest would not be itself."""
@@ -84,6 +88,11 @@ def jaw_gain(gap: NDArray[np.floating]) -> float:
     """Factor on jawOpen, from the gap (n,) in eye distances that it opens at 1: faces differ, speech should not."""
     aperture = float(gap[INNER_COLUMNS].mean())
     return float(np.clip(JAW_APERTURE / max(aperture, 1e-3), 0.8, 1.7))
+
+
+def narrowing_gain(narrower: float, wanted: float) -> float:
+    """Factor on a shape's sideways part, from the share of the mouth's width that it takes away at 1."""
+    return float(np.clip(wanted / max(narrower, 1e-3), 1.0, 2.2))
 
 
 def projected(model: FaceModel, fit: FaceFit) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -143,6 +152,12 @@ def _prepared(
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
+    for name, narrowing in NARROWING.items():
+        index, across = ARKIT_INDEX[name], lips[0].across
+        ends = (upper_contour + lower_contour)[index, [0, -1]] @ across / 2
+        factor = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing)
+        for moves in (layers.base, layers.upper, upper_contour, lower_contour):
+            moves[index] += (factor - 1) * (moves[index] @ across)[..., None] * across
     base_texture, upper_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
