@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,11 @@ from scipy.interpolate import RBFInterpolator
 
 from models.landmarks import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from models.training import illustration
+from models.training.avatar_recipes import RECIPES, Recipe
 from models.training.landmarks_augment import NO_MAP
 from models.training.landmarks_data import list_sources, read_picture
 from models.training.landmarks_teacher import Teacher, label
+from models.training.studio import backdrop, blur, matte
 
 AVATARS = Path(__file__).resolve().parent.parent / "avatars"
 SIDE = 768
@@ -36,53 +37,6 @@ OVAL = (
 RIGID = (33, 133, 362, 263, 1, 4, 5, 6, 168, 197, 195, 98, 327)
 Picture = NDArray[Any]
 Points = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How one avatar is made.
-
-    faces: pictures, the one that gives hair and shoulders first. shape, tone: weights of the faces in the
-    geometry and in the broad colours of the skin. detail: which face gives the fine detail. crown: how far the hair
-    surely reaches, above the forehead in face heights and beside the middle in face widths. body: outline of clothes
-    that GrabCut would lose, in face widths from the middle and face heights from the top. share: width of the source
-    in the finished picture. slope: of the left and right shoulder, where they go on past the source. mend: a box
-    (x0, y0, x1, y1) of the source, in shares of its sides, to fill in because something else is in it.
-    """
-
-    name: str
-    title: str
-    faces: tuple[str, ...]
-    shape: tuple[float, ...]
-    tone: tuple[float, ...]
-    detail: int
-    backdrop: tuple[int, int, int]
-    crown: tuple[float, float] = (0.1, 0.5)
-    body: tuple[tuple[float, float], ...] = ()
-    share: float = 0.88
-    slope: tuple[float, float] = (0.45, 0.45)
-    mend: tuple[float, float, float, float] | None = None
-
-
-RECIPES = (
-    Recipe("freya", "Freya", ("s24_001", "s24_002", "s48_002"), (0.45, 0.35, 0.2), (0.5, 0.35, 0.15), 1, (84, 104, 96)),
-    Recipe(
-        "elias", "Elias", ("s24_101", "s48_305", "s36_100"), (0.55, 0.25, 0.2), (0.6, 0.2, 0.2), 0, (110, 96, 82),
-        crown=(0.3, 0.56), body=((0.5, 0.78), (0.7, 0.86), (0.8, 0.98), (0.8, 1.2), (-0.6, 1.2), (-0.45, 0.98)),
-        mend=(0.88, 0.89, 1.0, 1.0),
-    ),
-    Recipe(
-        "mei", "Mei", ("s24_102", "s24_000", "s48_005"), (0.55, 0.3, 0.15), (0.6, 0.3, 0.1), 0, (118, 112, 100),
-        body=((0.4, 0.93), (0.8, 1.02), (1.2, 1.07), (1.2, 1.25), (-1.2, 1.25), (-0.8, 1.1), (-0.4, 0.95)),
-        share=0.95, slope=(0.5, 0.4),
-    ),
-    Recipe(
-        "kofi", "Kofi", ("slm_003", "s48_302", "s36_100"), (0.6, 0.25, 0.15), (0.8, 0.1, 0.1), 0, (120, 104, 84),
-        crown=(0.2, 0.46), body=((0.42, 0.8), (0.7, 0.89), (1.0, 0.98), (1.05, 1.2), (-0.9, 1.2), (-0.35, 0.95)),
-        slope=(0.35, 0.35),
-        mend=(0.308, 0.472, 0.329, 0.5),
-    ),
-)  # fmt: skip
 
 
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
@@ -131,10 +85,6 @@ def warp(
     return cv2.remap(picture, sample, NO_MAP, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT), reach[:, :, None]
 
 
-def blur(picture: NDArray, sigma: float) -> NDArray:
-    return cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma)
-
-
 def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray:
     """(SIDE, SIDE, 1) 0..1: inside the oval of the face, pulled in and feathered."""
     mask = np.zeros((SIDE, SIDE), np.uint8)
@@ -142,86 +92,6 @@ def face_mask(points: Points, shrink_px: float, soft_px: float) -> NDArray:
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     step = np.clip((inside - shrink_px) / soft_px, 0, 1)
     return (step * step * (3 - 2 * step)).astype(np.float32)[:, :, None]
-
-
-def guided(guide: NDArray, mask: NDArray, radius: int, tolerance: float) -> NDArray:
-    """The mask drawn to the edges of a grey picture: the guided filter (He et al., 2013)."""
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(x: NDArray) -> NDArray:
-        return cv2.blur(x, size)
-
-    middle, level = mean(guide), mean(mask)
-    slope = (mean(guide * mask) - middle * level) / (mean(guide * guide) - middle * middle + tolerance)
-    return np.clip(mean(slope) * guide + mean(level - slope * middle), 0, 1)
-
-
-def matte(picture: Picture, points: Points, top_px: float, recipe: Recipe) -> NDArray:
-    """(SIDE, SIDE, 1) 0..1: head, hair and shoulders. GrabCut seeded by the landmarks, then drawn to the hair."""
-    small, scale = cv2.resize(picture, (SIDE // 2, SIDE // 2), interpolation=cv2.INTER_AREA), 0.5
-    at = points * scale
-    (x0, y0), (x1, y1) = at.min(0), at.max(0)
-    width, height, centre = x1 - x0, y1 - y0, (x0 + x1) / 2
-    seed = np.full(small.shape[:2], cv2.GC_PR_BGD, np.uint8)
-    middle = (int(centre), int((y0 + y1) / 2 - 0.1 * height))
-    cv2.ellipse(seed, middle, (int(width * 0.78), int(height * 0.88)), 0, 0, 360, cv2.GC_PR_FGD, -1)
-    bottom = small.shape[0]
-    shoulders = [(centre - width * 1.0, bottom), (centre - width * 0.4, y1), (centre + width * 0.4, y1)]
-    shoulders.append((centre + width * 1.0, bottom))
-    cv2.fillPoly(seed, [np.array(shoulders, np.int32)], cv2.GC_PR_FGD)
-    seed[: int(max(top_px * scale, 2))] = cv2.GC_BGD
-    seed[: int(y1 - 0.3 * height), : int(max(centre - width * 1.15, 2))] = cv2.GC_BGD
-    seed[: int(y1 - 0.3 * height), int(min(centre + width * 1.15, bottom - 2)) :] = cv2.GC_BGD
-    turn = np.linspace(np.pi, 2 * np.pi, 60)  # a superellipse: hair is squarer than an ellipse
-    crown = np.sign([np.cos(turn), np.sin(turn)]) * np.abs([np.cos(turn), np.sin(turn)]) ** (2 / 2.6)
-    radii = np.array([width * recipe.crown[1], height * (0.45 + recipe.crown[0])])
-    crown_px = crown.T * radii + [centre, y0 + 0.45 * height]
-    cv2.fillPoly(seed, [np.round(crown_px).astype(np.int32)], cv2.GC_FGD)
-    cv2.fillPoly(seed, [cv2.convexHull(np.round(at).astype(np.int32))], cv2.GC_FGD)
-    neck = [(centre - width * 0.25, y1 - 5), (centre + width * 0.25, y1 - 5)]
-    neck += [(centre + width * 0.5, bottom), (centre - width * 0.5, bottom)]
-    cv2.fillPoly(seed, [np.array(neck, np.int32)], cv2.GC_FGD)
-    if recipe.body:
-        outline = np.array(recipe.body) * [width, height] + [centre, y0]
-        cv2.fillPoly(seed, [np.round(outline).astype(np.int32)], cv2.GC_FGD)
-    cv2.setRNGSeed(1)
-    behind, before = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(small, seed, (0, 0, 0, 0), behind, before, 6, cv2.GC_INIT_WITH_MASK)
-    solid = ((seed == cv2.GC_FGD) | (seed == cv2.GC_PR_FGD)).astype(np.uint8)
-    _, label, stats, _ = cv2.connectedComponentsWithStats(solid)
-    solid = (label == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
-    solid = 1 - cv2.morphologyEx(1 - solid, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    rough = cv2.resize(blur(solid, 1.5), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
-    guide = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32) / 255
-    return blur(np.clip(guided(guide, rough, 10, 2e-4) * 1.15 - 0.05, 0, 1), 0.7)[:, :, None]
-
-
-def backdrop(picture: Picture, alpha: NDArray, reach: NDArray, colour: tuple[int, int, int], seed: int) -> NDArray:
-    """A studio background: near the head the picture's own colours, so that single hairs fit; brush work beyond."""
-    core = cv2.dilate(alpha, np.ones((31, 31), np.uint8))[:, :, None]
-    outside = np.clip(1 - core - 0.02, 0, 1) ** 3 * reach
-    total, weight = np.zeros((SIDE, SIDE, 3), np.float32), np.full((SIDE, SIDE, 1), 1e-6, np.float32)
-    for sigma in (6, 14, 30, 70, 160):  # the nearest known colours win, the far ones fill what they do not reach
-        share = 10.0 ** -(sigma / 14)
-        total += blur(picture * outside, sigma) * share
-        weight += blur(outside, sigma).reshape(SIDE, SIDE, 1) * share
-    own = blur(total / weight, 9)
-    rng = np.random.default_rng(seed)
-    strokes = np.zeros((SIDE, SIDE), np.float32)
-    for _ in range(500):
-        x, y = rng.integers(0, SIDE, 2)
-        size = (int(rng.integers(30, 120)), int(rng.integers(10, 40)))
-        stroke = np.zeros_like(strokes)
-        angle = float(rng.normal(-35, 18))
-        cv2.ellipse(stroke, (int(x), int(y)), size, angle, 0, 360, float(rng.normal(0, 1)), -1, cv2.LINE_AA)
-        strokes += stroke
-    strokes = blur(strokes, 7)
-    y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32) / SIDE
-    glow = np.exp(-(((x - 0.5) / 0.5) ** 2 + ((y - 0.42) / 0.55) ** 2))[:, :, None]
-    painted = np.array(colour, np.float32) * (0.55 + 0.65 * glow) + strokes[:, :, None] * 2.2
-    distance = cv2.distanceTransform((alpha[:, :, 0] < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    far = np.clip(distance / 150, 0, 1)[:, :, None]
-    return own * (1 - 0.8 * far) + painted * 0.8 * far
 
 
 def make(recipe: Recipe, data: Path, teacher: Teacher) -> Picture:
