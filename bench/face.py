@@ -5,7 +5,7 @@ Times are of this thread (`time.thread_time`), on one core, so that other work o
     python -m bench.face [--out DIR] [--avatar NAME ...] [--size 512]
 
 sharpness: Laplacian variance of mouth and cheeks against the photo's. seam: gradient where the upper lip's layer ends
-against the gradient there in the photo. drift: mean difference from the photo outside head and shoulders (0..255).
+against that beside it, over the photo's. drift: mean difference from the photo outside head and shoulders (0..255).
 identity: zero-mean normalised cross-correlation of the upper face, head not turned.
 """
 
@@ -118,20 +118,26 @@ def sharpness(identity: Identity, frame: NDArray[np.uint8]) -> float:
     return detail(frame) / detail(identity.picture)
 
 
-def seam(identity: Identity, frame: NDArray[np.uint8]) -> float:
-    """Mean gradient on the arch where the upper lip's layer fades out, against the ring just outside of it, over the
-    same ratio of the photo."""
-    alpha = identity.upper_texture[..., 3].astype(np.float32) / 255
-    ring = (alpha > 0.15) & (alpha < 0.85)
-    wide = cv2.dilate(ring.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    beside = wide & ~ring & (alpha < 0.5)
+def seam(generator: FrameGenerator, weights: NDArray[np.float32], frame: NDArray[np.uint8]) -> float:
+    """Mean gradient on the arch where the upper lip's layer ends, followed to where it is now, against the strips
+    beside it; over the same ratio of the photo."""
+    own = generator.identity
+    outline, _ = cv2.findContours(
+        (own.upper_texture[..., 3] > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+    )
+    arch = max(outline, key=len)[:, 0].astype(np.float32)
+    arch = arch[(arch - own.upper_line.mean(0)) @ own.lip_down < -0.04 * own.unit_px]
 
-    def ratio(picture: NDArray[np.uint8]) -> float:
+    def ratio(picture: NDArray[np.uint8], at: NDArray[np.float32]) -> float:
+        line = np.zeros(picture.shape[:2], np.uint8)
+        for x, y in np.round(at).astype(int).tolist():
+            cv2.circle(line, (x, y), 2, 1, -1)
+        beside = cv2.dilate(line, np.ones((17, 17), np.uint8)) - cv2.dilate(line, np.ones((5, 5), np.uint8))
         grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY).astype(np.float32)
         slope = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-        return float(slope[ring].mean() / slope[beside].mean())
+        return float(slope[line > 0].mean() / slope[beside > 0].mean())
 
-    return ratio(frame) / ratio(identity.picture)
+    return ratio(frame, generator.follow(weights, arch, upper=True)) / ratio(own.picture, arch)
 
 
 def drift(identity: Identity, frame: NDArray[np.uint8]) -> float:
@@ -179,7 +185,7 @@ def measured(name: str, finder: LandmarkModel, size_px: int, out: Path) -> dict[
     frames = {pose: generator.render(value) for pose, value in POSES.items()}
     cv2.imwrite(str(out / f"sheet_{name}.jpg"), sheet(identity, frames), [cv2.IMWRITE_JPEG_QUALITY, 88])
     times = np.array(frame_ms(generator))
-    still = [frames[pose] for pose, value in POSES.items() if not value.head.any() and pose != "rest"]
+    seams = [seam(generator, POSES[pose].weights, frames[pose]) for pose in (*SPEECH, "smile")]
     speech = [frames[pose] for pose in SPEECH]
     likenesses = [likeness(identity, frames[pose]) for pose in (*SPEECH, "smile")]
     return {
@@ -189,7 +195,7 @@ def measured(name: str, finder: LandmarkModel, size_px: int, out: Path) -> dict[
         "frame_ms_p95": round(float(np.percentile(times, 95)), 1),
         "sharpness_least": round(min(sharpness(identity, frame) for frame in speech), 2),
         "sharpness_most": round(max(sharpness(identity, frame) for frame in speech), 2),
-        "seam_most": round(max(seam(identity, frame) for frame in still), 2),
+        "seam_most": round(max(seams), 2),
         "drift_most": round(max(drift(identity, frame) for frame in frames.values()), 2),
         "identity_least": round(min(likenesses), 3),
     }
