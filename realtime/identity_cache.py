@@ -65,18 +65,26 @@ class IdentityCache:
         if name in self._warm:
             self._warm.move_to_end(name)
             return self._warm[name]
-        loading = self._loading.get(name)
-        if loading is None:
-            loading = asyncio.ensure_future(asyncio.to_thread(self._load, name))
-            self._loading[name] = loading
-            loading.add_done_callback(lambda done: self._loaded(name, done))
         # Shielded: one who gives up waiting does not take it from the others.
-        return await asyncio.shield(loading)
+        return await asyncio.shield(self._begin(name))
+
+    def prefetch(self, name: str) -> None:
+        """Begins to load an avatar that will be asked for soon."""
+        if name not in self._warm:
+            self._begin(name)
 
     def forget(self, name: str) -> None:
         """The avatar was deleted; sessions that show it keep it. A loading in progress is not kept."""
         self._warm.pop(name, None)
         self._loading.pop(name, None)
+
+    def _begin(self, name: str) -> asyncio.Future[WarmAvatar]:
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = asyncio.ensure_future(asyncio.to_thread(self._load, name))
+            self._loading[name] = loading
+            loading.add_done_callback(lambda done: self._loaded(name, done))
+        return loading
 
     def _loaded(self, name: str, done: asyncio.Future[WarmAvatar]) -> None:
         if self._loading.get(name) is not done:

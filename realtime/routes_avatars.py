@@ -36,6 +36,7 @@ async def _add(request: web.Request) -> web.Response:
     upload = await _upload(request, service.config.avatars.max_upload_bytes)
     async with service.enrolling:
         avatar = await asyncio.to_thread(service.store.add, upload.photo, upload.name, upload.title)
+    service.avatars.prefetch(avatar.name)
     return web.json_response(avatar.body(), status=201, headers={"Location": f"/avatars/{avatar.name}"})
 
 

@@ -247,6 +247,15 @@ async def test_the_least_recently_used_makes_room() -> None:
     assert loader.names == ["a", "b", "c", "b"]
 
 
+async def test_an_avatar_fetched_early_is_loaded_once() -> None:
+    cache = IdentityCache(loader := Loader(), bound_bytes=100)
+    cache.prefetch("a")
+    cache.prefetch("bad")
+    await cache.get("a")
+    cache.prefetch("a")
+    assert loader.names.count("a") == 1
+
+
 async def test_a_failure_is_not_kept() -> None:
     cache = IdentityCache(loader := Loader(), bound_bytes=100)
     for _ in range(2):
