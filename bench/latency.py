@@ -46,7 +46,7 @@ async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
     since = seen["frames"][0]["at"] + WARM_UP_MS
     spoken = [beep["processed"] for beep in seen["spoken"] if beep["processed"] > since]
     figures = {
-        "heard_ms": percentiles(delays_ms(spoken, [beep["heard"] for beep in seen["beeps"]])),
+        "heard_ms": percentiles(delays_ms(spoken, [beep["at"] for beep in seen["played"]])),
         "shown_ms": percentiles(delays_ms(spoken, [flash["at"] for flash in seen["flashes"]])),
         "buffers_ms": {kind: round(stream["jitterBufferMs"], 1) for kind, stream in seen["inbound"].items()},
     }

@@ -106,6 +106,7 @@ class MicrophoneReceiver:
 
     async def stop(self) -> None:
         self._handle_disconnect()
+        self._on_samples = lambda samples, at_samples: None  # lets go of the session
         if self._reports is None:
             return
         reports, self._reports = self._reports, None

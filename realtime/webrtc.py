@@ -277,5 +277,9 @@ class Peer:
         except Exception:
             logger.exception("closing a connection failed")
         self._encode_thread.shutdown(wait=False)
+        # Break the circle of listeners, so that pictures are freed now and not at some later collection.
+        if self._channel is not None:
+            self._channel.remove_all_listeners()
+        self._connection = None
         self._source.close()
         self._events.on_closed(reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -235,3 +236,23 @@ async def test_connecting_again_and_again_leaves_no_task_thread_or_connection():
     assert not [t.name for t in threading.enumerate() if t.name.startswith(("encode", "audio-decoder"))]
     assert threading.active_count() <= threads + 8
     assert not [o for o in gc.get_objects() if isinstance(o, Peer) and o._ending is None]
+
+
+async def test_a_closed_connection_and_its_session_are_freed_at_once():
+    session, client = FakeSession(), Client()
+    peer = Peer(session, session, MediaConfig())
+    await client.accept(await peer.answer(await client.offer()))
+    await until(lambda: len(client.pictures) > 1)
+    client.channel.send("{}")
+    await asyncio.wait_for(session.connected.wait(), 5)
+    gc.collect()
+    gc.disable()
+    try:
+        await peer.close()
+        await client.close()
+        kept = weakref.ref(peer), weakref.ref(session)
+        del peer, session
+        await asyncio.sleep(0.2)
+        assert [ref() for ref in kept] == [None, None]
+    finally:
+        gc.enable()
