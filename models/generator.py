@@ -65,7 +65,7 @@ class FrameGenerator:
         opaque = np.full((*identity.picture.shape[:2], 1), 255, np.uint8)
         self._scale = 4 if self.size_px <= FINEST_PX else 2
         self._base_texture = finer(np.concatenate([identity.base_texture, opaque], 2), self._scale)
-        self._upper_texture = finer(identity.upper_texture, self._scale)
+        self._upper_texture = finer(identity.upper_texture[self._upper_box.pixels(step)], self._scale)
         self._nodes = node_positions(self._all, step)
         self._pixels = self._scale * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
         along = np.linspace(0, np.pi, len(identity.upper_line), dtype=np.float32)
@@ -177,7 +177,7 @@ class FrameGenerator:
         before_head: Field,
         rounds: int,
     ) -> tuple[NDArray[np.uint8], Field]:
-        """Nodes `shown` of a layer whose fields lie over `box`: pixels (h, w, 4), and their places in `texture`."""
+        """Pixels (h, w, 4) of the nodes `shown`, and their places in their `texture`; fields lie over `box`."""
         field = (weights @ fields).reshape(*box.shape, 2)
         rest = np.array(before_head[shown.slices])
         moving = box.grown(MARGIN_NODES).within(shown)
@@ -185,6 +185,7 @@ class FrameGenerator:
         rest[inner] = invert(field, box, self._step, rest[inner], rounds)
         shift = (rest - self._nodes[shown.slices]) * np.float32(self._scale)
         at = enlarge(shift, self._step) + self._pixels[shown.pixels(self._step)]
+        at -= self._pixels[shown.top * self._step, shown.left * self._step]
         return remap(texture, at), at
 
     def _draw_mouth(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.blendshapes import FaceMotion
+from models.compositor import over, polygon_alpha
 from models.fit import eye_distance
 from models.generator import FrameGenerator
 from models.identity_builder import build_identity
@@ -128,6 +129,21 @@ def test_half_a_pixel_does_not_blur() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     at = 4 * (node_positions(Box(0, 0, 64, 64), 1) + np.float32(0.5))
     assert remap(finer(noise, 4), at)[8:-8, 8:-8].std() > 0.7 * noise.std()
+
+
+def test_a_polygon_covers_its_area_softly() -> None:
+    corners = np.array([[10.0, 10.0], [30.5, 10.0], [30.5, 25.25], [10.0, 25.25]])
+    alpha = polygon_alpha(corners, (40, 40))
+    assert alpha.sum() == pytest.approx(20.5 * 15.25, rel=0.03)
+    assert alpha[17, 20] == 1 and alpha[35, 20] == 0 and 0.1 < alpha[17, 10] < 0.9
+
+
+def test_drawing_over_changes_only_what_is_covered() -> None:
+    below, above = np.full((4, 4, 3), 40, np.uint8), np.full((4, 4, 3), 200, np.uint8)
+    alpha = np.zeros((4, 4), np.float32)
+    alpha[1], alpha[2] = 1, 0.5
+    over(below, above, alpha)
+    assert below[:, 0, 0].tolist() == [40, 200, 120, 40]
 
 
 def test_enlarged_nodes_give_their_values_back() -> None:
