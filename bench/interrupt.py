@@ -3,7 +3,7 @@
     python -m bench.interrupt [--times 8] [--avatar elias]
 
 A long text is spoken (POST /speak) and cut off in the middle (POST /interrupt), from the page itself: one clock.
-Silence is timed at the sound's output; the gate is that of the whole way.
+Silence is timed where sound is handed to the device, plus the device's own latency.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def measure(times: int, avatar: str) -> dict[str, Any]:
             asked.append(await page.evaluate(INTERRUPT, {"base": address, "text": TEXT, "seconds": SPEAK_S}))
             await asyncio.sleep(SILENCE_S)
         seen = await report(page)
-    silences = sorted(silence["heard"] for silence in seen["silences"])
+    silences = sorted(silence["at"] for silence in seen["silences"])
     told = sorted(message["at"] for message in seen["messages"] if message["type"] == "interrupted")
     silent_ms, told_ms = [], []
     for request in asked:
