@@ -91,14 +91,18 @@ def _turn(pose: Pose) -> QualityNote | None:
 
 
 def _mouth(gap: float) -> QualityNote | None:
-    if gap > 0.12:
+    if gap > 0.2:
         return QualityNote(
             "mouth_open",
             "warning",
             "The mouth is wide open and has to be closed by force; use a photo with closed lips.",
         )
     if gap > 0.05:
-        return QualityNote("mouth_open", "hint", "The lips are parted; a photo with closed lips rests more naturally.")
+        return QualityNote(
+            "mouth_open",
+            "hint",
+            "The lips are parted and are shut for you; a photo with closed lips rests more naturally.",
+        )
     return None
 
 
