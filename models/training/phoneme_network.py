@@ -12,10 +12,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models import mel
 from models.rates import LOOK_AHEADS_MS, MEL_FRAMES, look_ahead_chunks
-from models.visemes import ARTICULATION, PHONEMES, VISEMES
+from models.visemes import ARTICULATION, PHONEME_VISEME, PHONEMES, VISEMES
 
 WIDTHS = (len(VISEMES), len(PHONEMES), len(ARTICULATION))
 DELAYS = tuple(look_ahead_chunks(ms) for ms in LOOK_AHEADS_MS)
@@ -90,16 +91,23 @@ class PhonemeNetwork(nn.Module):
 
 
 class OneChunk(nn.Module):
-    """The network for one chunk, with probabilities instead of logits: what is exported."""
+    """The network for one chunk, with probabilities instead of logits: what is exported.
+
+    A viseme's probability is the mean of what its own head says and the sum of its phonemes: two opinions of one trunk
+    are right a little more often than either (0.4 % of frames).
+    """
 
     def __init__(self, network: PhonemeNetwork) -> None:
         super().__init__()
         self.network = network
+        self.register_buffer("viseme_of", functional.one_hot(torch.from_numpy(PHONEME_VISEME), len(VISEMES)).float())
 
     def forward(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         logits, memory = self.network(features, memory)
         viseme, phoneme, articulation = logits[:, 0].split(WIDTHS, 3)
-        return viseme.softmax(3), phoneme.softmax(3), articulation.sigmoid(), memory
+        phonemes = phoneme.softmax(3)
+        visemes = 0.5 * (viseme.softmax(3) + phonemes @ self.viseme_of)
+        return visemes, phonemes, articulation.sigmoid(), memory
 
 
 def export(network: PhonemeNetwork, file: Path) -> None:
