@@ -33,6 +33,7 @@ from models.lips import (
     with_inner_lip,
 )
 from models.mouth import MouthInterior
+from models.own_teeth import OwnTeeth, find_teeth
 from models.warp import Box, node_positions, sample
 
 HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
@@ -73,6 +74,9 @@ UPPER_LIP = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 76, 184, 74, 73, 7
 INCISORS_BELOW_CM = 0.30
 """Edge of the upper incisors below the line between closed lips, which is seen; the fit only guesses it."""
 
+OWN_INCISORS_BELOW_CM = (0.15, 0.5)
+"""Limits of the same where the photo shows it, because shutting the lips moves them only roughly."""
+
 INNER_COLUMNS = slice(6, 32)
 """Columns of the lip line over which an aperture is averaged."""
 
@@ -108,11 +112,13 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
     """
     unit = eye_distance(points)
     lips = lip_lines(points)
+    teeth = None
     if float(gap_px(*lips).max()) > OPEN_MOUTH * unit:
+        teeth = find_teeth(picture, points)
         picture, points = _shut(model, picture, points, lips)
         lips = lip_lines(points)
     line = refined(midway(*lips), picture, LINE_SEARCH * unit)
-    return _prepared(model, fit_face(model, points), picture, points, (line, line), alive=True)
+    return _prepared(model, fit_face(model, points), picture, points, (line, line), alive=True, teeth=teeth)
 
 
 def _shut(
@@ -141,8 +147,9 @@ def _prepared(
     points: NDArray[np.floating],
     lips: tuple[LipLine, LipLine],
     alive: bool,
+    teeth: OwnTeeth | None = None,
 ) -> Identity:
-    """All arrays of a fitted face whose lips' inner edges are `lips`. alive: with mouth and eyes."""
+    """All arrays of a fitted face whose lips' inner edges are `lips`. alive: with mouth, own teeth and eyes."""
     size = picture.shape[0]
     step, unit = step_px(size), eye_distance(points)
     nodes = size // step
@@ -180,17 +187,22 @@ def _prepared(
         hold=hold.astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
-        mouth=_mouth(model, fit, picture, lips[0], gain) if alive else None,
+        mouth=_mouth(model, fit, picture, lips[0], gain, teeth) if alive else None,
         eyes=Eyes.build(picture, points) if alive else None,
     )
 
 
-def _mouth(model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], line: LipLine, gain: float) -> MouthInterior:
-    """The inside of the mouth, its teeth placed by the line between the lips."""
-    mouth = MouthInterior.build(model, fit, picture)
+def _mouth(
+    model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], line: LipLine, gain: float, teeth: OwnTeeth | None
+) -> MouthInterior:
+    """The inside of the mouth, its teeth placed where the photo shows them, else by the line between the lips."""
+    mouth = MouthInterior.build(model, fit, picture, teeth)
     factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1)[:, None].astype(np.float32)
     edge = line.points[COLUMNS // 2 - 1 : COLUMNS // 2 + 1].mean(0)
-    lowered = (INCISORS_BELOW_CM * fit.pose.scale_px - float((mouth.upper_at - edge) @ line.down)) * line.down
+    below_cm = INCISORS_BELOW_CM
+    if teeth is not None:
+        below_cm = float(np.clip((teeth.edge_y - edge[1]) / fit.pose.scale_px, *OWN_INCISORS_BELOW_CM))
+    lowered = (below_cm * fit.pose.scale_px - float((mouth.upper_at - edge) @ line.down)) * line.down
     return replace(
         mouth,
         jaw_travel=mouth.jaw_travel * factor,

@@ -27,7 +27,9 @@ from models.mouth_builder import (
     landmark_px,
     measure_tones,
     paint_layers,
+    with_own_teeth,
 )
+from models.own_teeth import OwnTeeth
 
 TONGUE_OUT = ARKIT_INDEX["tongueOut"]
 TONGUE_TIP_UP = 0.3
@@ -68,15 +70,24 @@ class MouthInterior:
     unit_px: NDArray[np.float32]
 
     @staticmethod
-    def build(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) -> MouthInterior:
-        """Paints the mouth of a fitted photo (h, w, 3) uint8 BGR; about 0.4 s."""
-        tones = measure_tones(model, fit, photo_bgr)
+    def build(
+        model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], own: OwnTeeth | None = None
+    ) -> MouthInterior:
+        """Paints the mouth of a fitted photo (h, w, 3) uint8 BGR with shut lips; about 0.4 s.
+
+        own: the teeth that the photo showed before its lips were shut.
+        """
+        tones = measure_tones(model, fit, photo_bgr, own)
         layers = paint_layers(model, fit, tones)
         camera = fit.pose.rotation[:2].T * np.array([fit.pose.scale_px, -fit.pose.scale_px], np.float32)
         down = -camera[1]
         snap = _snap(model, fit, down)
         travel = model.expression[:, incisor_vertices(model, "teeth_lower")].mean(1) @ camera
-        own = fit.expression[JAW_SHAPES] @ travel[JAW_SHAPES]
+        own_jaw = fit.expression[JAW_SHAPES] @ travel[JAW_SHAPES]
+        upper_at = incisor_px(model, fit, "teeth_upper", 0.0) + snap + UPPER_LOWERED_CM * down
+        lower_at = incisor_px(model, fit, "teeth_lower", 0.0) + snap + own_jaw + LOWER_LOWERED_CM * down
+        if own is not None:
+            layers = with_own_teeth(layers, own, float(upper_at[0]))
         eyes = landmark_px(model, fit, (33, 263))
         return MouthInterior(
             upper=layers.upper,
@@ -85,10 +96,8 @@ class MouthInterior:
             lower_anchor=layers.lower_anchor,
             tongue=layers.tongue,
             tongue_anchor=layers.tongue_anchor,
-            upper_at=(incisor_px(model, fit, "teeth_upper", 0.0) + snap + UPPER_LOWERED_CM * down).astype(np.float32),
-            lower_at=(incisor_px(model, fit, "teeth_lower", 0.0) + snap + own + LOWER_LOWERED_CM * down).astype(
-                np.float32
-            ),
+            upper_at=upper_at.astype(np.float32),
+            lower_at=lower_at.astype(np.float32),
             jaw_travel=travel.astype(np.float32),
             own_jaw=np.array(fit.expression[JAW_OPEN], np.float32),
             cavity=tones.cavity,

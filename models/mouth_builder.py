@@ -6,7 +6,7 @@ and more of its tongue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel
 from models.fit import FaceFit
 from models.mesh_paint import LIGHT, paint, vertex_normals
+from models.own_teeth import OwnTeeth
 
 JAW_KEYS = (0.0, 0.2, 0.45, 0.8)
 """Values of jawOpen at which the jaw is painted."""
@@ -67,8 +68,11 @@ def landmark_px(model: FaceModel, fit: FaceFit, landmarks: tuple[int, ...]) -> N
     return model.project(head, fit.pose)[0] + fit.snap_px[at]
 
 
-def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) -> Tones:
-    """Teeth are as bright as the whites of the eyes or the skin, whichever is brighter; the rest goes by the lips."""
+def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], own: OwnTeeth | None) -> Tones:
+    """Teeth are as the photo shows them, else as bright as the whites of the eyes or the skin, whichever is brighter.
+
+    The rest goes by the lips.
+    """
     skin = _patch_median(photo_bgr, landmark_px(model, fit, _CHEEKS), 0.25 * fit.pose.scale_px)
     whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
     white = max(whites, key=_luma)
@@ -85,7 +89,8 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8]) 
         return (luma * strength * shade / _luma(shade)).astype(np.float32)
 
     return Tones(
-        tooth=tone((0.85, 0.93, 1.0), 1.0, 0.06),  # a little of the lips' red is thrown on them
+        # A little of the lips' red is thrown on the teeth.
+        tooth=tone((0.85, 0.93, 1.0), 1.0, 0.06) if own is None else own.colour,
         gum=tone((0.52, 0.50, 0.88), 0.50, 0.4),
         tongue=tone((0.46, 0.45, 0.86), 0.44, 0.4),
         cavity=tone((0.42, 0.38, 0.80), 0.12, 0.3),
@@ -138,6 +143,19 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
         np.stack([picture for _, (picture, _) in jaws]),
         jaws[0][1][1],
     )
+
+
+def with_own_teeth(layers: Layers, own: OwnTeeth, middle_x: float) -> Layers:
+    """The upper row with the photo's own teeth, their edge at the anchor; middle_x: the row's middle in the photo."""
+    height, width = layers.upper.shape[:2]
+    shift = (own.corner - [middle_x, own.edge_y]) * RESOLUTION + layers.upper_anchor
+    place = np.array([[RESOLUTION, 0, shift[0]], [0, RESOLUTION, shift[1]]], np.float32)
+    laid = cv2.warpAffine(own.picture, place, (width, height), flags=cv2.INTER_CUBIC).astype(np.float32)
+    columns = (np.arange(width) - shift[0]) / RESOLUTION
+    ends = np.interp(columns, np.arange(len(own.ends)), own.ends) * RESOLUTION + shift[1]
+    drawn = layers.upper * np.clip(ends + RESOLUTION - np.arange(height)[:, None], 0, 1)[..., None]
+    mixed = drawn * (1 - laid[..., 3:] / 255) + laid
+    return replace(layers, upper=np.round(mixed).clip(0, 255).astype(np.uint8))
 
 
 def jaw_vertices(model: FaceModel, fit: FaceFit, jaw_open: float) -> NDArray[np.float32]:
