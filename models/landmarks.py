@@ -34,8 +34,8 @@ DETECTOR_PASSES = ((112, 8, 24.0, math.inf), (320, 0, 0.0, 100.0))
 
 Each leaves alone the sizes that the other sees better: a face of a few px is often found, but wrongly sized."""
 
-DETECTION_THRESHOLD = 0.35
-FACE_THRESHOLD = 0.5
+DETECTION_THRESHOLD = 0.4
+FACE_THRESHOLD = 0.8
 CANDIDATES = 24
 SMALLEST_SIDE_PX = 16
 
