@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_NAMES
-from models.face_model import FaceModel, Pose
+from models.face_model import LIP_LEFT_CORNER, FaceModel, Pose
 
 EYE_OUTER = (33, 263)
 """Outer eye corners among the 478 landmarks: the unit of length of a picture."""
@@ -103,8 +103,8 @@ def spread(model: FaceModel, residual_px: NDArray[np.floating]) -> NDArray[np.fl
 def lip_side(model: FaceModel) -> NDArray[np.int8]:
     """(V,) 1 for vertices of the upper lip, -1 of the lower lip, 0 elsewhere and in the two corners."""
     side = np.zeros(len(model.neutral), np.int8)
-    side[model.lip_rings[:, 1:37]] = 1
-    side[model.lip_rings[:, 38:]] = -1
+    side[model.lip_rings[:, 1:LIP_LEFT_CORNER]] = 1
+    side[model.lip_rings[:, LIP_LEFT_CORNER + 1 :]] = -1
     return side
 
 
