@@ -103,9 +103,7 @@ class PhonemeEncoder:
         return frames, EncoderState(heard.tail, heard.level, sound[:, -pitch.HISTORY :], memory)
 
 
-def speech_track(
-    samples: NDArray[np.float32], look_ahead_ms: int, encoder: PhonemeEncoder
-) -> dict[str, NDArray | tuple[str, ...]]:
+def speech_track(samples: NDArray[np.float32], look_ahead_ms: int, encoder: PhonemeEncoder) -> dict[str, NDArray]:
     """What is said in a whole sound, heard chunk by chunk as live. samples: (N,) at 16 kHz.
 
     Answers time_s (T,) centres of 10 ms frames counted from the first sample (the delay is taken out), viseme (T, 15),
@@ -129,8 +127,8 @@ def speech_track(
         "time_s": (np.arange(count) + 0.5) * MEL_HOP / SPEECH_RATE,
         "viseme": viseme,
         "phoneme": phoneme,
-        "viseme_names": VISEMES,
-        "phoneme_names": PHONEMES,
+        "viseme_names": np.array(VISEMES),
+        "phoneme_names": np.array(PHONEMES),
     }
 
 
