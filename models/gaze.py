@@ -24,7 +24,7 @@ LARGE_DEG = 5.0
 FIRST_FRAME_SHARE = 0.65
 """A saccade of some degrees takes 40 to 60 ms: most of it lies in its first frame."""
 
-AWAY_SPEAKING, AWAY_LISTENING = 0.34, 0.12
+AWAY_SPEAKING, AWAY_LISTENING = 0.5, 0.16
 SHIFT_SIDE_DEG, SHIFT_UP_DEG = 1.3, 0.9
 LID_PER_DEG_DOWN = 0.014
 
@@ -69,7 +69,7 @@ def _next(index: int, engaged: float, state: GazeState) -> GazeState:
         # Speakers look aside and up, listeners aside and down.
         distance = 5 + 7 * far
         target = (distance * (1 if side < 0.5 else -1), distance * (0.7 * up - 0.45 + 0.2 * engaged))
-        median_s = 0.7
+        median_s = 0.95
     else:
         target = (SHIFT_SIDE_DEG * (2 * side - 1), SHIFT_UP_DEG * (2 * up - 1))
         median_s = 1.9 - 0.7 * engaged

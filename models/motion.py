@@ -44,6 +44,9 @@ EVENT_FROM, EVENT_FULL = 0.07, 0.24
 """Evidence below the first is no contact at all, above the second a whole one. Low, for an unsure encoder
 spreads its word over a longer time, and a P that stays open is seen by all; open vowels leave a wide margin."""
 
+APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 32.0, 0.55, 0.15
+"""Lips are half way one frame before and after they meet: flesh does not jump."""
+
 GATE_SIGMA_MS = 30.0
 GATE_FROM, GATE_FULL = 0.15, 0.55
 GAIN_SIGMA_MS = 60.0
@@ -119,6 +122,7 @@ class MotionModel:
         sigma = np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms)
         self._kernel = _gauss(at_ms[:, None], sigma)
         self._event = _gauss(at_ms - np.array(EVENT_AT_MS)[:, None], EVENT_SIGMA_MS)
+        self._approach = _gauss(at_ms - np.mean(EVENT_AT_MS), APPROACH_SIGMA_MS)
         self._gate = _gauss(at_ms, GATE_SIGMA_MS)
         self._gain = _gauss(at_ms, GAIN_SIGMA_MS)
         silence = np.zeros(_COLUMNS, np.float32)
@@ -204,13 +208,15 @@ class MotionModel:
 
         event = self._event[:, :size] / self._event[:, :size].sum(1, keepdims=True)
         closure, teeth, tongue = (event @ (window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])).max(0)
+        near = _mean(self._approach[:size], window[:, _CLOSURE] * loud)
+        approach = APPROACH_MOST * min(1.0, near / APPROACH_FULL)
         jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
         return Gestures(
             jaw=jaw * opening,
             lip_open=lip_open * opening,
             rounding=rounding * speaking,
             spread=spread * speaking,
-            closure=_ramp(float(closure), EVENT_FROM, EVENT_FULL),
+            closure=max(approach, _ramp(float(closure), EVENT_FROM, EVENT_FULL)),
             labiodental=_ramp(float(teeth), EVENT_FROM, EVENT_FULL),
             flare=flare * speaking,
             tongue=float(tongue) * speaking,
