@@ -2,8 +2,8 @@
 
     python -m bench.soak [--cycles 100] [--transport-only] [--avatar elias]
 
-Every other client says goodbye (DELETE), the rest just vanish. Growth is measured from the end of the first fifth, when
-pools and caches are filled, to the end, after a pause in which vanished clients are noticed.
+Every other client says goodbye (DELETE), the rest just vanish. Growth is measured over the second half, when pools and
+caches are filled, after a pause in which vanished clients are noticed.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ async def measure(cycles: int, transport_only: bool, avatar: str) -> dict[str, A
                     raise
                 refused += 1  # vanished clients still hold their places: wait for one
                 await asyncio.sleep(2)
-            if number == cycles // 5:
+            if number == cycles // 2:
                 await asyncio.sleep(SETTLE_S)
                 settled = reading(process)
         await asyncio.sleep(SETTLE_S)
