@@ -1,6 +1,6 @@
 """What the browser tests stand on: servers, Chromium, and a way to see and hear a page.
 
-`light_server` is the real HTTP, transport and page over a face without models, in this process; `real_server` is the
+`light_server` is the real HTTP, transport and page over a face without models, in this process; `RealServer` is the
 whole program as a process of its own. `watch` looks at a part of the playing video and listens to its sound, as a
 viewer would.
 """
@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,33 +60,33 @@ async def light_server(folder: Path) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-@contextmanager
-def real_server(folder: Path) -> Iterator[str]:
-    """The address of `mouthpiece serve` on a free port, once the avatars that ship are ready."""
-    settings = folder / "test.toml"
-    settings.write_text(f'[avatars]\ndata_dir = "{folder}"\nsize_px = {SIZE_PX}\n')
-    command = [sys.executable, "server.py", "serve", "--port", "0", "--device", "cpu", "--config", str(settings)]
-    log = folder / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            yield _when_ready(process, log, folder)
-        finally:
-            process.terminate()
-            process.wait(STOP_S)
-    assert "Traceback" not in log.read_text(), log.read_text()
+class RealServer:
+    """`mouthpiece serve` on a free port, as a process of its own that starts now and is waited for later."""
 
+    def __init__(self, folder: Path) -> None:
+        settings = folder / "test.toml"
+        settings.write_text(f'[avatars]\ndata_dir = "{folder}"\nsize_px = {SIZE_PX}\n')
+        command = [sys.executable, "server.py", "serve", "--port", "0", "--device", "cpu", "--config", str(settings)]
+        self._folder = folder
+        self._log = folder / "log.txt"
+        with self._log.open("w") as output:
+            self._process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
 
-def _when_ready(process: subprocess.Popen[bytes], log: Path, folder: Path) -> str:
-    """Enrolling at the first start would take the processor from a session that is being watched."""
-    avatars = len(list((ROOT / "models" / "avatars").glob("*/avatar.json")))
-    end_s = time.monotonic() + START_S
-    while process.poll() is None and time.monotonic() < end_s:
-        address = re.search(r"http://localhost:\d+", log.read_text())
-        if address and len(list((folder / "identities").glob("[!.]*.npz"))) >= avatars:
-            return address.group()
-        time.sleep(0.1)
-    raise AssertionError("the server did not become ready:\n" + log.read_text())
+    def address(self) -> str:
+        """Waits until the avatars that ship are ready: making them would take the processor from what is watched."""
+        avatars = len(list((ROOT / "models" / "avatars").glob("*/avatar.json")))
+        end_s = time.monotonic() + START_S
+        while self._process.poll() is None and time.monotonic() < end_s:
+            address = re.search(r"http://localhost:\d+", self._log.read_text())
+            if address and len(list((self._folder / "identities").glob("[!.]*.npz"))) >= avatars:
+                return address.group()
+            time.sleep(0.1)
+        raise AssertionError("the server did not become ready:\n" + self._log.read_text())
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(STOP_S)
+        assert "Traceback" not in self._log.read_text(), self._log.read_text()
 
 
 @asynccontextmanager

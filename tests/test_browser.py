@@ -18,10 +18,10 @@ from tests.browser_kit import (
     CAPACITY,
     MOUTH,
     ROOT,
+    RealServer,
     chromium,
     light_server,
     lively,
-    real_server,
     running_browser,
     watch,
 )
@@ -42,10 +42,17 @@ async def server(tmp_path_factory):
         yield address
 
 
+@pytest.fixture(scope="module", autouse=True)
+def starting_server(tmp_path_factory):
+    """The whole program gets ready while the page is tested."""
+    server = RealServer(tmp_path_factory.mktemp("whole"))
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="module")
-def whole_server(tmp_path_factory):
-    with real_server(tmp_path_factory.mktemp("whole")) as address:
-        yield address
+def whole_server(starting_server):
+    return starting_server.address()
 
 
 @module_fixture
@@ -117,7 +124,7 @@ async def test_the_page_loads_quietly_and_from_one_place(browser, server):
 async def test_the_microphone_moves_the_picture_and_comes_back_as_sound(page):
     await page.get_by_role("button", name="Start talking").click()
     await _picture(page)
-    seen = await watch(page, 6.5, BAR)
+    seen = await watch(page, 6, BAR)
     assert len(seen.change) > 100, "the picture stands still"
     assert lively(seen.amid_sound()) > 5 > 1 > lively(seen.amid_silence())
     assert {"listening", "speaking"} <= set(seen.state)
@@ -237,7 +244,7 @@ async def test_the_real_face_speaks_a_typed_line(whole_page):
     await _state(whole_page, "speaking", timeout_s=20)
     speaking = await watch(whole_page, 3, MOUTH)
     await _state(whole_page, "idle", timeout_s=20)
-    await whole_page.wait_for_timeout(1000)
+    await whole_page.wait_for_timeout(500)
     silent = await watch(whole_page, 2, MOUTH)
     assert max(speaking.loudness) > 0.02 and max(silent.loudness) < 0.001
     assert lively(speaking.change) > 2 * lively(silent.change)
@@ -247,7 +254,7 @@ async def test_the_real_face_speaks_a_typed_line(whole_page):
 async def test_the_microphone_moves_the_real_mouth(whole_page):
     await whole_page.get_by_role("button", name="Start talking").click()
     await _picture(whole_page)
-    seen = await watch(whole_page, 8, MOUTH)
+    seen = await watch(whole_page, 6.5, MOUTH)
     assert lively(seen.amid_sound()) > 2 * lively(seen.amid_silence())
 
 
