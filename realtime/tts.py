@@ -101,12 +101,13 @@ class EspeakSynthesizer:
         child = await asyncio.create_subprocess_exec(
             program,
             *arguments,
-            stdin=asyncio.subprocess.PIPE,
+            # Without a text espeak-ng ends before it could be written to, which uvloop takes for an error.
+            stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            out, err = await child.communicate(text.encode())
+            out, err = await child.communicate(text.encode() if text else None)
         except asyncio.CancelledError:
             child.kill()
             await child.wait()
