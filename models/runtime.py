@@ -46,7 +46,5 @@ class Network:
         self.inputs = tuple(i.name for i in self._session.get_inputs())
         self.outputs = tuple(o.name for o in self._session.get_outputs())
 
-    def run(
-        self, feeds: Mapping[str, NDArray], outputs: Sequence[str] | None = None
-    ) -> list[NDArray[np.float32]]:
+    def run(self, feeds: Mapping[str, NDArray], outputs: Sequence[str] | None = None) -> list[NDArray[np.float32]]:
         return self._session.run(list(outputs) if outputs else None, dict(feeds))

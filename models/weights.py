@@ -31,7 +31,7 @@ def path(name: str) -> Path:
     """Full path of the weight file `name`. Raises WeightsError if it is absent or its size is wrong."""
     entry, file = manifest().get(name), WEIGHTS_DIR / name
     if entry is None or not file.exists():
-        raise WeightsError(f"weight file {name} is missing from {WEIGHTS_DIR}; restore it with 'git checkout models/weights'")
+        raise WeightsError(f"weight file {name} is missing; restore it with 'git checkout models/weights'")
     if file.stat().st_size != entry["bytes"]:
         raise WeightsError(f"weight file {name} is damaged (wrong size); restore it with 'git checkout models/weights'")
     return file

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 BUILT_IN = Path(weights.__file__).parent / "avatars"
-THUMBNAIL_PX = 256
+THUMBNAIL_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 CODES: dict[type[Exception], str] = {NoFaceError: "no_face", FaceTooSmallError: "face_too_small"}
 
@@ -187,7 +187,7 @@ class AvatarStore:
         return identity
 
     def thumbnail(self, name: str) -> bytes:
-        """A JPEG of at most 256 pixels a side. Raises NotFound."""
+        """A JPEG of at most 512 pixels a side. Raises NotFound."""
         avatar = self.find(name)
         file = avatar.photo.parent / "thumbnail.jpg"
         return file.read_bytes() if file.exists() else _thumbnail(decode_photo(avatar.photo.read_bytes()))

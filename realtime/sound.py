@@ -68,9 +68,9 @@ def chunks(pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32
 
 def _open(source: Source) -> av.container.InputContainer:
     try:
-        container = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+        container = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
     except FileNotFoundError as error:
-        raise BadSound(f"there is no file {source}; check the path") from error
+        raise BadSound(f"there is no file {source!s}; check the path") from error
     except (FFmpegError, OSError, ValueError) as error:
         raise BadSound("this is not a sound file; give WAV, MP3, M4A, OGG, FLAC or a video with sound") from error
     if not container.streams.audio:
