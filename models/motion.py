@@ -209,7 +209,7 @@ class MotionModel:
         event = self._event[:, :size] / self._event[:, :size].sum(1, keepdims=True)
         closure, teeth, tongue = (event @ (window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])).max(0)
         near = _mean(self._approach[:size], window[:, _CLOSURE] * loud)
-        approach = APPROACH_MOST * min(1.0, near / APPROACH_FULL)
+        approach = speaking * APPROACH_MOST * min(1.0, near / APPROACH_FULL)
         jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
         return Gestures(
             jaw=jaw * opening,
