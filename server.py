@@ -87,7 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _device(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where networks run")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where networks run (default auto)")
 
 
 def _settings(command: argparse.ArgumentParser) -> None:
@@ -181,7 +181,7 @@ def visemes(options: argparse.Namespace) -> None:
 
     from models.phonemes import PhonemeEncoder, speech_track
 
-    encoder = PhonemeEncoder(options.device)
+    encoder = PhonemeEncoder(options.device or "auto")
     track: dict[str, Any] = speech_track(_speech(options.audio), options.look_ahead_ms, encoder)
     with options.out.open("wb") as file:
         np.savez(file, **track)
@@ -194,12 +194,13 @@ def motion(options: argparse.Namespace) -> None:
     from realtime import sound
     from realtime.render import motion_frames
 
+    avatar = Avatar(options.device or "auto")
     chunks = sound.chunks(sound.blocks(options.audio))
     with options.out.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(csv_header())
         for _, frame in motion_frames(
-            Avatar(options.device), chunks, generator=None, look_ahead_ms=options.look_ahead_ms, seed=options.seed
+            avatar, chunks, generator=None, look_ahead_ms=options.look_ahead_ms, seed=options.seed
         ):
             writer.writerow(csv_row(frame.index, frame.motion))
     print(options.out)
@@ -218,7 +219,7 @@ def landmarks(options: argparse.Namespace) -> None:
             "indices": list(range(len(face.points))),
             "points": [[round(float(x), 2), round(float(y), 2)] for x, y in face.points],
         }
-        for face in LandmarkModel(options.device).find(photo)
+        for face in LandmarkModel(options.device or "auto").find(photo)
     ]
     height, width = photo.shape[:2]
     options.out.write_text(json.dumps({"width": width, "height": height, "faces": faces}) + "\n")
