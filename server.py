@@ -194,15 +194,17 @@ def motion(options: argparse.Namespace) -> None:
     from realtime import sound
     from realtime.render import motion_frames
 
-    avatar = Avatar(options.device or "auto")
-    chunks = sound.chunks(sound.blocks(options.audio))
+    frames = motion_frames(
+        Avatar(options.device or "auto"),
+        sound.chunks(sound.blocks(options.audio)),
+        generator=None,
+        look_ahead_ms=options.look_ahead_ms,
+        seed=options.seed,
+    )
+    # All of it before the file is touched: a sound that breaks must not cost an older result.
+    rows = [csv_row(frame.index, frame.motion) for _, frame in frames]
     with options.out.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(csv_header())
-        for _, frame in motion_frames(
-            avatar, chunks, generator=None, look_ahead_ms=options.look_ahead_ms, seed=options.seed
-        ):
-            writer.writerow(csv_row(frame.index, frame.motion))
+        csv.writer(file).writerows([csv_header(), *rows])
     print(options.out)
 
 

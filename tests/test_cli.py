@@ -85,6 +85,13 @@ def test_motion_has_25_rows_a_second_of_named_weights(tmp_path, clip):
     assert max(float(row["jawOpen"]) for row in rows) > 0.03
 
 
+def test_motion_of_what_is_not_sound_keeps_the_older_file(tmp_path):
+    out = tmp_path / "motion.csv"
+    out.write_text("older")
+    assert run("motion", "--audio", no_face(tmp_path), "--out", out) == 2
+    assert out.read_text() == "older"
+
+
 @pytest.mark.parametrize("look_ahead_ms", [0, 200])
 def test_visemes_are_probabilities_every_10_ms(tmp_path, clip, look_ahead_ms):
     out = tmp_path / "visemes.npz"
