@@ -67,7 +67,10 @@ class FrameGenerator:
         self._base_texture = finer(np.concatenate([identity.base_texture, opaque], 2), self._scale)
         self._upper_texture = finer(identity.upper_texture[self._upper_box.pixels(step)], self._scale)
         self._nodes = node_positions(self._all, step)
-        self._pixels = self._scale * node_positions(Box(0, 0, self.size_px, self.size_px), 1)
+        self._all_pixels, self._upper_pixels = (
+            self._scale * node_positions(Box(0, 0, columns * step, rows * step), 1)
+            for rows, columns in (self._all.shape, self._upper_box.shape)
+        )
         along = np.linspace(0, np.pi, len(identity.upper_line), dtype=np.float32)
         self._ellipse = np.sqrt(np.clip(np.sin(along), 0, 1))
         self._head_step = HEAD_STEP * step
@@ -184,8 +187,8 @@ class FrameGenerator:
         inner = moving.relative_to(shown).slices
         rest[inner] = invert(field, box, self._step, rest[inner], rounds)
         shift = (rest - self._nodes[shown.slices]) * np.float32(self._scale)
-        at = enlarge(shift, self._step) + self._pixels[shown.pixels(self._step)]
-        at -= self._pixels[shown.top * self._step, shown.left * self._step]
+        at = enlarge(shift, self._step)
+        at += self._all_pixels if shown is self._all else self._upper_pixels
         return remap(texture, at), at
 
     def _draw_mouth(

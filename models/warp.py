@@ -86,13 +86,16 @@ def sample(field: NDArray[np.float32], box: Box, step: int, at: NDArray[np.float
 
 def invert(field: Field, box: Box, step: int, at: Field, rounds: int) -> Field:
     """Rest positions x with x + field(x) = `at`, by x <- at - field(x). Converges where the field folds nothing."""
-    origin = np.array([box.left, box.top], np.float32) * np.float32(step) + np.float32((step - 1) / 2)
+    left, top = (edge * step + (step - 1) / 2 for edge in (box.left, box.top))
     in_nodes = field / np.float32(step)
-    target = np.asarray((at - origin) / np.float32(step), np.float32)
+    # cv2, for numpy is twenty times slower where two numbers meet a whole array.
+    target = np.asarray(cv2.subtract(at, (left, top, 0, 0)), np.float32)  # type: ignore[call-overload]
+    target /= np.float32(step)
     x = target
     for _ in range(rounds):
         x = np.asarray(target - remap(in_nodes, x), np.float32)
-    return x * np.float32(step) + origin
+    x *= np.float32(step)
+    return np.asarray(cv2.add(x, (left, top, 0, 0)), np.float32)  # type: ignore[call-overload]
 
 
 def enlarge(field: Field, step: int) -> Field:
