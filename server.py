@@ -72,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     _look_ahead(visemes)
     _device(visemes)
 
-    motion = commands.add_parser("motion", help="the face's motion as 52 ARKit weights, 25 rows a second")
+    motion = commands.add_parser(
+        "motion", help="the face's motion as 52 ARKit weights, head and eyes (Live Link Face CSV)"
+    )
     _sound(motion)
     motion.add_argument("--out", required=True, type=Path, help="the CSV file to write")
     motion.add_argument("--seed", type=int, default=0, help="another seed gives other blinks and glances")
@@ -189,8 +191,8 @@ def visemes(options: argparse.Namespace) -> None:
 
 
 def motion(options: argparse.Namespace) -> None:
+    from models import live_link
     from models.avatar import Avatar
-    from models.motion import csv_header, csv_row
     from realtime import sound
     from realtime.render import motion_frames
 
@@ -202,9 +204,9 @@ def motion(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     # All of it before the file is touched: a sound that breaks must not cost an older result.
-    rows = [csv_row(frame.index, frame.motion) for _, frame in frames]
+    rows = [live_link.row(frame.index, frame.motion) for _, frame in frames]
     with options.out.open("w", newline="") as file:
-        csv.writer(file).writerows([csv_header(), *rows])
+        csv.writer(file).writerows([live_link.COLUMNS, *rows])
     print(options.out)
 
 

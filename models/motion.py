@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import voice, weights
-from models.blendshapes import ARKIT_NAMES, HEAD_NAMES, FaceMotion
+from models.blendshapes import FaceMotion
 from models.idle import IdleMotion
 from models.phonemes import SpeechFrames
-from models.rates import CHUNK_MS, FPS, LOOK_AHEADS_MS, MEL_FRAMES
+from models.rates import CHUNK_MS, LOOK_AHEADS_MS, MEL_FRAMES
 from models.rig import Gestures, weights_of
 from models.style import Style
 from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEME_INDEX
@@ -226,16 +226,6 @@ class MotionModel:
 def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion:
     """One face of the speaking mouth and the idling rest."""
     return FaceMotion(np.clip(speech_weights + idle.weights, 0.0, 1.0).astype(np.float32), idle.head)
-
-
-def csv_header() -> list[str]:
-    """Columns of motion written as a table: time, the ARKit weights by name, head angles in radians."""
-    return ["time_s", *ARKIT_NAMES, *(f"head_{name}" for name in HEAD_NAMES[:3])]
-
-
-def csv_row(index: int, motion: FaceMotion) -> list[str]:
-    """One chunk as a row under `csv_header`."""
-    return [f"{index / FPS:.2f}", *(f"{value:.5f}" for value in (*motion.weights, *motion.head[:3]))]
 
 
 def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import server
-from models.blendshapes import ARKIT_NAMES
+from models import live_link
 from models.visemes import VISEMES
 
 AVATARS = Path(server.__file__).parent / "models" / "avatars"
@@ -74,15 +74,15 @@ def test_a_photo_and_a_recording_become_a_film_that_starts_with_the_photo(tmp_pa
     assert len(pictures(out)) == pytest.approx(26, abs=2)
 
 
-def test_motion_has_25_rows_a_second_of_named_weights(tmp_path, clip):
+def test_motion_is_a_recording_of_live_link_face(tmp_path, clip):
     out = tmp_path / "motion.csv"
     assert run("motion", "--audio", clip, "--out", out) == 0
     rows = list(csv.DictReader(out.open()))
-    assert [float(row["time_s"]) for row in rows] == pytest.approx([i / 25 for i in range(len(rows))])
+    assert tuple(rows[0]) == live_link.COLUMNS and {row["BlendShapeCount"] for row in rows} == {"61"}
+    assert [row["Timecode"] for row in rows] == [live_link.timecode(i) for i in range(len(rows))]
     assert len(rows) == pytest.approx(26, abs=2)
-    assert set(ARKIT_NAMES) <= rows[0].keys() and len(rows[0]) == 1 + 52 + 3
-    assert all(0 <= float(row[name]) <= 1 for row in rows for name in ARKIT_NAMES)
-    assert max(float(row["jawOpen"]) for row in rows) > 0.03
+    assert all(0 <= float(row[name]) <= 1 for row in rows for name in live_link.COLUMNS[2:54])
+    assert max(float(row["JawOpen"]) for row in rows) > 0.03
 
 
 def test_motion_of_what_is_not_sound_keeps_the_older_file(tmp_path):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES, FaceMotion
+from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.idle import IdleMotion
-from models.motion import DELAYS, MotionModel, combine, csv_header, csv_row
+from models.motion import DELAYS, MotionModel, combine
 from models.phonemes import SpeechFrames
 from models.rates import FPS
 from models.style import Style, StyleError
@@ -222,15 +222,6 @@ def test_combine_stays_in_range() -> None:
     full = np.ones(len(ARKIT_NAMES), np.float32)
     motion = combine(full, IdleMotion(full, np.zeros(6, np.float32)))
     assert motion.weights.max() == 1.0 and motion.weights.dtype == np.float32
-
-
-def test_motion_as_a_table() -> None:
-    assert csv_header()[:2] == ["time_s", "eyeBlinkLeft"] and csv_header()[-3:] == [
-        "head_yaw",
-        "head_pitch",
-        "head_roll",
-    ]
-    assert len(csv_row(25, FaceMotion.rest())) == len(csv_header()) and csv_row(25, FaceMotion.rest())[0] == "1.00"
 
 
 @pytest.mark.parametrize(
