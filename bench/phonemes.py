@@ -56,11 +56,11 @@ class Heard:
     level_db: NDArray[np.float32]
 
 
-def held_out(data: Path) -> list[Utterance]:
+def kept_back(data: Path, split: corpus.Split) -> list[Utterance]:
     return [
         Utterance(c.group, c.speaker, corpus.read_sound(c.path), c.segments)
         for c in corpus.real_clips(data)
-        if c.held_out
+        if c.split == split
     ]
 
 
@@ -224,9 +224,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds speech/, ljspeech/ and grid_s1/")
     parser.add_argument("--synthetic-seconds", type=float, default=40, help="espeak-ng speech of each language")
+    parser.add_argument("--split", choices=("dev", "test"), default="test", help="dev is for taking decisions")
     options = parser.parse_args()
     encoder = PhonemeEncoder()
-    utterances = held_out(options.data) + synthetic(options.synthetic_seconds)
+    utterances = kept_back(options.data, options.split) + synthetic(options.synthetic_seconds)
     heard = {condition: hear(encoder, disguised(utterances, condition)) for condition in CONDITIONS}
     report = {
         "sets": {name: {group: figures(part) for group, part in by_set(said).items()} for name, said in heard.items()},

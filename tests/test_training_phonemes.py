@@ -1,5 +1,8 @@
 """How the encoder is trained: disguises keep time, labels land on their frames, streaming equals training."""
 
+import shutil
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +10,10 @@ import pytest
 import torch
 
 from models import mel
-from models.training import augment, batches, corpus, nonspeech
-from models.training.phoneme_network import DELAYS, WIDTHS, PhonemeNetwork
-from models.visemes import ARTICULATION, PHONEME_INDEX
+from models.training import augment, batches, corpus, engines, features, nonspeech, pitch_track
+from models.training.phoneme_network import DELAYS, VOICE, WIDTHS, PhonemeNetwork
+from models.training.realign import realign, runs
+from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEMES
 
 FIXTURE = Path(__file__).parent / "fixtures/speech_en.opus"
 SPEECH = corpus.read_sound(FIXTURE)
@@ -36,8 +40,9 @@ def lag_ms(before: np.ndarray, after: np.ndarray) -> int:
         lambda x, r: augment.room(x, r, 0.3, 0.7),
         lambda x, r: augment.noise(x, r, 20),
         lambda x, r: augment.clip(x, 4),
+        lambda x, r: augment.formants(x, 1.15),
     ],
-    ids=["opus 16", "opus 6", "telephone", "room", "noise", "clip"],
+    ids=["opus 16", "opus 6", "telephone", "room", "noise", "clip", "formants"],
 )
 def test_a_disguise_keeps_length_and_time(change):
     changed = change(SPEECH, np.random.default_rng(0))
@@ -66,8 +71,7 @@ def test_labels_fall_on_their_frames():
     phoneme, progress = corpus.frame_labels(segments, 12)
     assert list(phoneme) == [PHONEME_INDEX["sil"]] * 5 + [PHONEME_INDEX["p"]] * 5 + [corpus.UNLABELLED] * 2
     assert 0 < progress[5] < progress[9] < 255
-    viseme, classes, articulation = batches.targets(phoneme, progress)
-    assert (viseme[10:] == -100).all()
+    classes, articulation = batches.targets(phoneme, progress)
     assert (classes[10:] == -100).all()
     assert articulation[7, ARTICULATION.index("bilabial")] == 1
 
@@ -89,14 +93,15 @@ def test_sounds_that_are_no_speech_are_finite_and_within_full_scale():
 def test_the_network_in_training_equals_the_network_chunk_by_chunk():
     torch.manual_seed(0)
     network = PhonemeNetwork(front=8, width=16, head=12, recent=6).eval()
-    features = torch.randn(2, 4 * 12, mel.BANDS)
+    heard = torch.randn(2, 4 * 12, mel.BANDS)
     with torch.no_grad():
-        whole, end = network(features, torch.zeros(2, network.memory_size))
+        whole, voice, end = network(heard, torch.zeros(2, network.memory_size))
         memory, parts = torch.zeros(2, network.memory_size), []
-        for chunk in features.split(4, dim=1):
-            logits, memory = network(chunk, memory)
+        for chunk in heard.split(4, dim=1):
+            logits, _, memory = network(chunk, memory)
             parts.append(logits)
     assert whole.shape == (2, 12, len(DELAYS), 4, sum(WIDTHS))
+    assert voice.shape == (2, 12, 4, len(VOICE))
     torch.testing.assert_close(torch.cat(parts, 1), whole, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(memory, end, atol=1e-4, rtol=1e-4)
 
@@ -104,11 +109,143 @@ def test_the_network_in_training_equals_the_network_chunk_by_chunk():
 def test_no_head_hears_the_future():
     torch.manual_seed(0)
     network = PhonemeNetwork(front=8, width=16, head=12, recent=6).eval()
-    features = torch.randn(1, 4 * 8, mel.BANDS)
-    other = features.clone()
+    heard = torch.randn(1, 4 * 8, mel.BANDS)
+    other = heard.clone()
     other[:, 4 * 5 :] += 1
     with torch.no_grad():
         start = torch.zeros(1, network.memory_size)
-        before, after = network(features, start)[0], network(other, start)[0]
+        before, after = network(heard, start)[0], network(other, start)[0]
     torch.testing.assert_close(before[:, :5], after[:, :5])
     assert not torch.allclose(before[:, 5], after[:, 5])
+
+
+def pitch_of(sound: np.ndarray) -> float:
+    track = pitch_track.track(sound)
+    return float(np.median(track[track > 0]))
+
+
+def test_pitch_is_found_with_hindsight():
+    time_s = np.arange(32_000) / 16_000
+    glide = sum(np.sin(2 * np.pi * k * (120 * time_s + 30 * time_s**2)) / k for k in range(1, 8)).astype(np.float32)
+    track = pitch_track.track(np.concatenate((np.zeros(8000, np.float32), 0.1 * glide)))
+    assert (track[:45] == 0).all()
+    np.testing.assert_allclose(track[60:240], 120 + 60 * (np.arange(10, 190) + 0.5) / 100, rtol=0.01)
+
+
+def test_formants_move_and_pitch_stays():
+    """Independent of pitch: the centre of the spectrum rises, the period does not."""
+    shifted = augment.formants(SPEECH, 1.15)
+    assert pitch_of(shifted) == pytest.approx(pitch_of(SPEECH), rel=0.03)
+    hertz = np.fft.rfftfreq(len(SPEECH), 1 / 16_000)
+    before, after = (float(np.average(hertz, weights=np.abs(np.fft.rfft(x)))) for x in (SPEECH, shifted))
+    assert after > 1.05 * before
+    np.testing.assert_allclose(augment.formants(SPEECH, 1.0), SPEECH, atol=1e-4)
+
+
+def test_a_rendering_takes_its_labels_and_its_pitch_along():
+    segments = [corpus.Segment("sil", 0, 1.0), corpus.Segment("a", 1.0, len(SPEECH) / 16_000)]
+    piece = features.rendered("x", SPEECH, segments, np.random.default_rng(2))
+    stretch = len(piece.sound) / len(SPEECH)
+    assert stretch != pytest.approx(1, abs=0.01)
+    assert piece.segments[1].start_s == pytest.approx(stretch, rel=1e-3)
+    assert len(piece.pitch) == len(piece.sound) // 160
+    assert (piece.pitch > 0).any()
+
+
+def shard_of(labels: list[list[str]]) -> features.Shard:
+    """A clip for each list, a frame for each label."""
+    phoneme = np.array([PHONEME_INDEX[p] for clip in labels for p in clip], np.uint8)
+    ends = np.cumsum([len(clip) for clip in labels])
+    spans = [[int(end) - len(clip), int(end)] for clip, end in zip(labels, ends, strict=True)]
+    size = len(phoneme)
+    progress = np.full(size, 128, np.uint8)
+    spectrum = np.zeros((size, mel.BANDS), np.float16)
+    return features.Shard(spectrum, phoneme, progress, np.zeros(size, np.float16), {"x": spans})
+
+
+def test_a_boundary_goes_to_where_the_listener_hears_it():
+    shard = shard_of([["a"] * 10 + ["p"] * 10 + ["a"] * 10])
+    truth = ["a"] * 13 + ["p"] * 5 + ["a"] * 12
+    believed = np.full((30, len(PHONEMES)), 1e-4, np.float32)
+    believed[np.arange(30), [PHONEME_INDEX[p] for p in truth]] = 1
+    phoneme, progress = realign(shard, believed)
+    assert [PHONEMES[i] for i in phoneme] == truth
+    assert list(runs(phoneme, progress)) == [0, 13, 18]
+
+
+def test_a_listener_who_is_far_off_moves_a_boundary_only_so_far():
+    shard = shard_of([["a"] * 30 + ["p"] * 30])
+    believed = np.full((60, len(PHONEMES)), 1e-4, np.float32)
+    believed[:, PHONEME_INDEX["a"]] = 1
+    phoneme, _ = realign(shard, believed)
+    assert 30 < np.flatnonzero(phoneme == PHONEME_INDEX["p"])[0] <= 38
+    assert (phoneme[-5:] == PHONEME_INDEX["p"]).all()
+
+
+def test_a_longer_rendering_is_labelled_as_the_plain_one():
+    plain = shard_of([["a", "p"], ["s", "s", "i", "i"]])
+    longer = shard_of([["sil"] * 4, ["sil"] * 6])
+    names = [PHONEMES[i] for i in longer.labelled_as(plain).phoneme]
+    assert names == ["a", "a", "p", "p", "s", "s", "s", "i", "i", "i"]
+
+
+def test_batches_hold_what_they_say():
+    shard = shard_of([["a", "p", "s", "sil"] * 40])
+    batch = batches.Sampler([shard], rows=5, frames=64, seed=1).draw()
+    assert batch.features.shape == (5, 64, mel.BANDS)
+    assert np.isfinite(batch.features).all()
+    np.testing.assert_allclose(batch.belief.sum(2), 1)
+    assert (batch.belief.argmax(2) == batch.phoneme).all()
+    again = batches.Sampler([shard], rows=5, frames=64, seed=1).draw()
+    np.testing.assert_array_equal(batch.features, again.features)
+
+
+def test_the_exported_network_says_the_same_from_half_the_bytes(tmp_path):
+    pytest.importorskip("onnx")
+    import onnxruntime
+
+    from models.training.phoneme_export import OneChunk, export
+
+    torch.manual_seed(0)
+    network = PhonemeNetwork(front=8, width=64, head=32, recent=6).eval()
+    bias = torch.zeros(len(VISEMES))
+    bias[1] = 0.7
+    export(network, tmp_path / "n.onnx", bias)
+    assert (tmp_path / "n.onnx").stat().st_size < 3 * sum(p.numel() for p in network.parameters())
+    heard, memory = torch.randn(3, 4, mel.BANDS), torch.randn(3, network.memory_size)
+    session = onnxruntime.InferenceSession(str(tmp_path / "n.onnx"), providers=["CPUExecutionProvider"])
+    said = session.run(None, {"features": heard.numpy(), "memory": memory.numpy()})
+    with torch.no_grad():
+        wanted = OneChunk(network, bias)(heard, memory)
+    for one, other in zip(said[:4], wanted[:4], strict=True):
+        np.testing.assert_allclose(one, other.numpy(), atol=5e-3)
+    np.testing.assert_allclose(said[0].sum(3), 1, atol=1e-5)
+
+
+def test_every_phone_of_the_engines_has_a_row():
+    for table in engines._TABLES.values():
+        for phone in table.values():
+            assert phone == "sil" or engines.to_ipa(phone, "italian"), phone
+    assert engines.to_ipa("tt", "russian") == ("t",)
+    assert engines.to_ipa("a1", "italian") == ("a",)
+    assert engines.to_ipa("ksh", "indian") == ("k", "ʃ")
+    assert engines.to_ipa("pau", "") == ("sil",)
+
+
+@pytest.mark.parametrize("engine", ["flite", "festival"])
+def test_an_engine_speaks_with_times(engine):
+    if shutil.which(engine) is None:
+        pytest.skip(f"{engine} is not installed")
+    voice = next(v for v in engines.VOICES if v.engine == engine and v.language == "en")
+    sound, segments = next(engines.babble(voice, 1, np.random.default_rng(0)))
+    assert np.abs(sound).max() > 0.05
+    assert segments[0].phoneme == segments[-1].phoneme == "sil"
+    assert segments[-1].end_s == pytest.approx(len(sound) / 16_000, abs=0.2)
+    assert all(a.end_s == pytest.approx(b.start_s) for a, b in pairwise(segments))
+
+
+def test_nobody_is_on_two_sides():
+    assert not corpus.TEST_SPEAKERS & corpus.DEV_SPEAKERS
+    clips = [corpus.Clip("wuw", "en", f"call{n:05d}", Path(), ()) for n in range(400)]
+    counts = Counter(clip.split for clip in clips)
+    assert counts == {"train": 340, "test": 40, "dev": 20}

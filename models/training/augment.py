@@ -18,12 +18,14 @@ from models.rates import SPEECH_RATE
 Sound = NDArray[np.float32]
 
 
-def render(sound: Sound, random: np.random.Generator) -> tuple[Sound, float]:
-    """A random rendering of (N,) sound -> (new sound, its duration / the old one)."""
-    stretch = 1.0
+def render(sound: Sound, random: np.random.Generator) -> tuple[Sound, float, float]:
+    """A random rendering of (N,) sound -> (new sound, its duration / the old one, its pitch / the old one)."""
+    stretch = voice = 1.0
     if random.random() < 0.8:
         voice, tempo = np.exp(random.uniform(-0.17, 0.17)), np.exp(random.uniform(-0.2, 0.2))
         sound, stretch = revoice(sound, voice, tempo), 1 / tempo
+    if random.random() < 0.5:  # pitch and formants moved together above: now they part
+        sound = formants(sound, np.exp(random.uniform(-0.15, 0.15)))
     if random.random() < 0.4:
         sound = room(sound, random, reverberation_s=random.uniform(0.1, 0.5), direct=random.uniform(0.5, 0.9))
     if random.random() < 0.3:
@@ -35,7 +37,7 @@ def render(sound: Sound, random: np.random.Generator) -> tuple[Sound, float]:
         sound = opus(sound, kbit_s=float(np.exp(random.uniform(np.log(6), np.log(32)))))
     elif wire < 0.45:
         sound = telephone(sound)
-    return sound * np.float32(10 ** (random.uniform(-20, 3) / 20)), stretch
+    return sound * np.float32(10 ** (random.uniform(-20, 3) / 20)), stretch, float(voice)
 
 
 def revoice(sound: Sound, voice: float, tempo: float) -> Sound:
@@ -64,6 +66,28 @@ def revoice(sound: Sound, voice: float, tempo: float) -> Sound:
     late = np.pad(np.concatenate(pieces), (round(16 * max(0, early_ms)), SPEECH_RATE))[round(16 * max(0, -early_ms)) :]
     return late[: round(len(sound) / tempo)]
 
+
+def formants(sound: Sound, factor: float) -> Sound:
+    """Formants times `factor`, pitch as it was: the envelope of each short spectrum (its cepstrum below 1.6 ms) is
+    stretched along frequency, and what lies below it stays."""
+    window = np.hanning(_FRAME + 1)[:-1]
+    padded = np.pad(sound, (_FRAME, 2 * _FRAME))
+    spectra = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[:: _FRAME // 4] * window)
+    cepstra = np.fft.irfft(np.log(np.abs(spectra) + 1e-5))
+    lifter = np.zeros(_FRAME)
+    lifter[:_LIFTER] = lifter[1 - _LIFTER :] = 1
+    envelope = np.fft.rfft(cepstra * lifter).real
+    at = np.clip(np.arange(envelope.shape[1]) / factor, 0, envelope.shape[1] - 1.001)
+    low, share = at.astype(int), (at % 1)[None]
+    moved = envelope[:, low] * (1 - share) + envelope[:, low + 1] * share
+    frames = np.fft.irfft(spectra * np.exp(np.clip(moved - envelope, -4, 4))) * window
+    answer = np.zeros(len(padded) + _FRAME)
+    for number, frame in enumerate(frames):
+        answer[number * _FRAME // 4 :][:_FRAME] += frame
+    return (answer[_FRAME : _FRAME + len(sound)] / 1.5).astype(np.float32)  # four squared windows add up to 1.5
+
+
+_FRAME, _LIFTER = 512, 26  # samples: 32 ms, 1.6 ms
 
 _ATEMPO_LAG = (0.70, 0.80, 0.87, 0.95, 1.00, 1.15, 1.40), (20, 18, 17, 11, 0, -6, -8)
 """How many milliseconds too early FFmpeg's atempo answers at each tempo: medians over twenty clips of so762."""

@@ -15,55 +15,58 @@ from numpy.typing import NDArray
 from models import mel
 from models.training.corpus import UNLABELLED
 from models.training.features import Shard
-from models.visemes import PHONEME_VISEME, TABLE
+from models.visemes import PHONEMES, TABLE
 
 SHARES = {
     "so762": 0.36,
     "wuw": 0.18,
     "alphanum": 0.1,
     "wakewords": 0.04,
-    "ljspeech": 0.1,
-    "grid_s1": 0.05,
+    "ljspeech": 0.08,
+    "grid_s1": 0.04,
     "nonspeech": 0.03,
 }
-"""How often each set is drawn; the languages of espeak-ng share what is left."""
+"""How often each set is drawn; the made voices share what is left."""
 
+TRUST = 0.5
+"""Share of the teacher's belief in what is learned; the rest is the label."""
+
+_ONE_HOT = np.zeros((256, len(PHONEMES)), np.float32)
+_ONE_HOT[: len(PHONEMES)] = np.eye(len(PHONEMES))  # all zero for UNLABELLED
+_NO_BELIEF = np.zeros((10_000, len(PHONEMES)), np.uint8)
 _START = np.array([row.start for row in TABLE], np.float32)
 _END = np.array([row.end for row in TABLE], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """features (B, T, 80); viseme, phoneme (B, T) int64, -100 where unlabelled; articulation (B, T, A)."""
+    """features (B, T, 80); phoneme (B, T) int64, -100 where unlabelled; belief (B, T, P) how likely each phoneme is,
+    all zero where unlabelled; articulation (B, T, A); pitch (B, T) Hz, 0 where unvoiced."""
 
     features: NDArray[np.float32]
-    viseme: NDArray[np.int64]
     phoneme: NDArray[np.int64]
+    belief: NDArray[np.float32]
     articulation: NDArray[np.float32]
+    pitch: NDArray[np.float32]
 
 
-def targets(phoneme: NDArray[np.uint8], progress: NDArray[np.uint8]) -> tuple[NDArray, NDArray, NDArray]:
-    """(viseme, phoneme, articulation) of labelled frames."""
+def targets(phoneme: NDArray[np.uint8], progress: NDArray[np.uint8]) -> tuple[NDArray, NDArray]:
+    """(phoneme, articulation) of labelled frames, as in `Batch`."""
     known = np.where(phoneme == UNLABELLED, 0, phoneme).astype(np.int64)
     glide = np.clip((progress / np.float32(255) - 0.25) / 0.5, 0, 1)[..., None]
-    unknown = phoneme == UNLABELLED
-    return (
-        np.where(unknown, -100, PHONEME_VISEME[known]),
-        np.where(unknown, -100, known),
-        (1 - glide) * _START[known] + glide * _END[known],
-    )
+    return np.where(phoneme == UNLABELLED, -100, known), (1 - glide) * _START[known] + glide * _END[known]
 
 
 class Sampler:
     """Draws batches from shards. Deterministic for a seed and a sequence of calls."""
 
     def __init__(self, shards: Sequence[Shard], rows: int, frames: int, seed: int) -> None:
-        self._shards, self._rows, self._frames = shards, rows, frames
+        self._rows, self._frames = rows, frames
         self._random = np.random.default_rng(seed)
         self._places: dict[str, list[tuple[Shard, int, int]]] = {}
         for shard in shards:
             for group, spans in shard.spans.items():
-                name = group if group in SHARES else "synthetic"
+                name = group if group in SHARES else "made"
                 self._places.setdefault(name, []).append((shard, spans[0][0], spans[-1][1]))
         self._groups = list(self._places)
         shares = np.array([SHARES.get(group, 1 - sum(SHARES.values())) for group in self._groups])
@@ -71,42 +74,52 @@ class Sampler:
 
     def draw(self) -> Batch:
         rows = [self._stretch(str(self._random.choice(self._groups, p=self._shares))) for _ in range(self._rows)]
-        viseme, phoneme, articulation = targets(np.stack([r[1] for r in rows]), np.stack([r[2] for r in rows]))
-        spectrum = np.stack([r[0] for r in rows]).astype(np.float32)
-        return Batch(self._disguise(spectrum), viseme, phoneme, articulation)
+        spectrum, phoneme, progress, believed, pitch = (np.stack(part) for part in zip(*rows, strict=True))
+        true, articulation = targets(phoneme, progress)
+        label = _ONE_HOT[phoneme]
+        taught = believed.any(axis=2, keepdims=True)
+        belief = np.where(taught, (1 - TRUST) * label + TRUST / 255 * believed.astype(np.float32), label)
+        features, higher = self._disguise(spectrum.astype(np.float32))
+        return Batch(features, true, belief, articulation, pitch.astype(np.float32) * higher[:, None])
 
-    def _stretch(self, group: str) -> tuple[NDArray, NDArray, NDArray]:
+    def _stretch(self, group: str) -> tuple[NDArray, ...]:
         places = self._places[group]
         shard, first, last = places[self._random.integers(len(places))]
         at = int(self._random.integers(first, max(first + 1, last - self._frames)))
         cut = slice(at, at + self._frames)
-        return shard.spectrum[cut], shard.phoneme[cut], shard.progress[cut]
+        believed = _NO_BELIEF[: self._frames] if shard.belief is None else shard.belief[cut]
+        return shard.spectrum[cut], shard.phoneme[cut], shard.progress[cut], believed, shard.pitch[cut]
 
-    def _disguise(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _disguise(self, spectrum: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Features of disguised spectra, and how much higher the voice of each row became."""
         random, rows = self._random, len(spectrum)
-        spectrum = warp(spectrum, np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.5)))
+        higher = np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.5))
+        spectrum = warp(spectrum, higher)
         spectrum += random.random((rows, 1, 1)).astype(np.float32) * curves(random, rows)[:, None, :]
         spectrum += random.uniform(-4, 1.5, (rows, 1, 1)).astype(np.float32)
         for row in np.flatnonzero(random.random(rows) < 0.2):  # somebody turns the microphone
             spectrum[row, random.integers(spectrum.shape[1]) :] += np.float32(random.uniform(-3, 3))
-        spectrum = np.logaddexp(spectrum, self._noise(spectrum))
+        self._noise(spectrum)
         for row in np.flatnonzero(random.random(rows) < 0.12):  # a narrow wire
             spectrum[row, :, random.integers(45, mel.BANDS) :] -= np.float32(random.uniform(4, 12))
         start = random.uniform(-16, -5, rows).astype(np.float32)
         features, _ = mel.normalise(np.maximum(spectrum, np.log(1e-10)), start)
-        return self._mask(features + random.normal(0, 0.1, (rows, 1, 1)).astype(np.float32))
+        features = self._mask(features + random.normal(0, 0.1, (rows, 1, 1)).astype(np.float32))
+        return features, higher.astype(np.float32)
 
-    def _noise(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Steady noise, other rows' voices, or nothing, 0 to 30 dB below each row."""
+    def _noise(self, spectrum: NDArray[np.float32]) -> None:
+        """Adds steady noise (15 % of rows) or other rows' voices (25 %), 0 to 30 dB below the row, in place."""
         random, (rows, frames, bands) = self._random, spectrum.shape
-        loud = np.log(np.mean(np.exp(spectrum), axis=(1, 2)))
-        steady = curves(random, rows)[:, None, :] * 2 + np.log(random.exponential(1, (rows, frames, bands)) + 0.05)
-        others = np.logaddexp(np.roll(spectrum, 1, 0), np.logaddexp(np.roll(spectrum, 2, 0), np.roll(spectrum, 3, 0)))
-        kind = random.random((rows, 1, 1))
-        noise = np.where(kind < 0.25, steady, others).astype(np.float32)
-        snr = random.uniform(0, 30, rows) / 10 * np.log(10)
-        gain = (loud - snr - np.log(np.mean(np.exp(noise), axis=(1, 2))))[:, None, None]
-        return noise + np.where(kind < 0.4, gain, -60).astype(np.float32)
+        kind, shapes = random.random((rows,)), curves(random, rows) * 2
+        power = [np.exp(row) for row in spectrum]
+        for row in map(int, np.flatnonzero(kind < 0.4)):
+            if kind[row] < 0.15:
+                noise = np.exp(shapes[row]) * (random.standard_exponential((frames, bands), np.float32) + 0.05)
+            else:
+                noise = np.sum([power[(row + k) % rows] for k in range(1, random.integers(2, 5))], axis=0)
+            snr = 10 ** (random.uniform(0, 30) / 10)
+            gain = np.mean(power[row]) / np.mean(noise) / snr
+            spectrum[row] = np.log(power[row] + np.float32(gain) * noise + np.float32(1e-10))
 
     def _mask(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """SpecAugment (Park et al. 2019), and short losses of everything."""

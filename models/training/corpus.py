@@ -1,7 +1,7 @@
 """The speech that the phoneme encoder learns from: real clips with forced alignments, and who is kept back.
 
-Reads a data folder (`--data`), writes nothing. A `Clip` carries its sound's place and gapless segments of phonemes;
-whole speakers are held out by name, so that every decision is taken on people no training heard.
+Reads a data folder (`--data`), writes nothing. A `Clip` carries its sound's place and gapless segments of phonemes.
+Whole speakers are kept back by name, twice over: `dev` for taking decisions, `test` for nothing but the report.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -21,14 +22,22 @@ from models.visemes import PHONEME_INDEX, from_arpabet
 
 UNLABELLED = 255
 
-# Beside these, every session of wuw whose number ends in 7.
-HELD_OUT_SPEAKERS = frozenset({
+# Beside these, every session of wuw whose number ends in 7 is for the test, and in 13, 33, 53, 73, 93 for decisions.
+TEST_SPEAKERS = frozenset({
     # so762: 12 of 112, 5 women and 7 men
     "0120", "0461", "0981", "1029", "1186", "1372", "2022", "2129", "2355", "9601", "9619", "9630",
     # alphanum: 7 of 70
     "R_1DN3Yy2ILEefmz8", "R_34i05S8YXzyAyGE", "R_41aiHA1p9OLYbuY", "R_4TIdkLil27HhMH3", "R_5F0Zpg07Mr16uBz",
     "R_6thxkopa8CNYELv", "R_7NCxNP8jSj5mq6n",
 })  # fmt: skip
+DEV_SPEAKERS = frozenset({
+    # so762: 3 women, 3 men; alphanum: 2 women, 2 men; drawn with seed 11
+    "2438", "9643", "2981", "3023", "2937", "9609",
+    "R_4Cbjs7mWxj4Ri7v", "R_49dhghc8TaDIOhr", "R_7EOlSvi9ctgFRBL", "R_4gezxpDDRaPXKIs",
+})  # fmt: skip
+_DEV_SESSIONS = ("13", "33", "53", "73", "93")
+
+Split = Literal["train", "dev", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +58,12 @@ class Clip:
     segments: tuple[Segment, ...]
 
     @property
-    def held_out(self) -> bool:
-        return self.speaker in HELD_OUT_SPEAKERS or (self.group == "wuw" and self.speaker.endswith("7"))
+    def split(self) -> Split:
+        if self.speaker in TEST_SPEAKERS or (self.group == "wuw" and self.speaker.endswith("7")):
+            return "test"
+        if self.speaker in DEV_SPEAKERS or (self.group == "wuw" and self.speaker.endswith(_DEV_SESSIONS)):
+            return "dev"
+        return "train"
 
 
 def real_clips(data: Path) -> Iterator[Clip]:

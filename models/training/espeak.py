@@ -149,17 +149,9 @@ def babble(
     language: str, seconds: float, random: np.random.Generator
 ) -> Iterator[tuple[NDArray[np.float32], list[Segment]]]:
     """At least `seconds` of sentences, shuffled words and numbers, each in another voice of `language`."""
-    sentences = _sentences(language)
-    words = " ".join(sentences).split()
     spoken = 0.0
     while spoken < seconds:
-        kind = random.random()
-        if kind < 0.4:
-            text = str(random.choice(sentences))
-        elif kind < 0.8:
-            text = " ".join(random.choice(words, size=random.integers(4, 9)))
-        else:
-            text = ", ".join(str(n) for n in random.integers(0, 10 ** random.integers(1, 5), size=3))
+        text = random_text(language, random)
         variant = random.choice(VARIANTS)
         sound, segments = speak(
             text,
@@ -170,6 +162,17 @@ def babble(
         )
         spoken += len(sound) / SPEECH_RATE
         yield sound, segments
+
+
+def random_text(language: str, random: np.random.Generator) -> str:
+    """A sentence, shuffled words or a few numbers in `language`. Raises EspeakError if sentences.txt has none of it."""
+    sentences = _sentences(language)
+    kind = random.random()
+    if kind < 0.4:
+        return str(random.choice(sentences))
+    if kind < 0.8:
+        return " ".join(random.choice(" ".join(sentences).split(), size=random.integers(4, 9)))
+    return ", ".join(str(n) for n in random.integers(0, 10 ** random.integers(1, 5), size=3))
 
 
 def _sentences(language: str) -> list[str]:

@@ -1,57 +1,76 @@
 """Trains the phoneme encoder on cached features and writes its weights.
 
-    python -m models.training.features --data DIR --renderings 0 1 2          (once; makes .cache/phonemes)
-    python -m models.training.phonemes --steps 12000 [--resume] [--export models/weights/phonemes.onnx]
+    python -m models.training.features --data DIR --renderings 0 1 2 3        (once; makes .cache/phonemes)
+    python -m models.training.phoneme_teacher --steps 2400                    (once; better labels for the real clips)
+    python -m models.training.phonemes --steps 9000 [--resume] [--export models/weights/phonemes.onnx]
 
-Reads and writes the cache folder; a checkpoint every few hundred steps makes it resumable. New renderings that appear
-beside the ones at hand are taken in at the next start.
+Reads and writes the cache folder; checkpoints make it resumable. Every rendering of the real clips is labelled as the
+teacher left the plain one. The look-aheads of the dev voices are printed now and then: decisions are taken on those.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models import mel
+from models.rates import MEL_FRAMES
 from models.training.batches import Batch, Sampler
 from models.training.features import CACHE, Shard
-from models.training.phoneme_network import DELAYS, WIDTHS, PhonemeNetwork, export
-from models.visemes import VISEME_INDEX, VISEMES
+from models.training.loop import Plan, train
+from models.training.phoneme_export import export
+from models.training.phoneme_network import DELAYS, PITCH_ZERO_HZ, WIDTHS, PhonemeNetwork
+from models.visemes import PHONEME_VISEME, PHONEMES, VISEME_INDEX, VISEMES
 
-PEAK_RATE, WARM_UP, DECAY, AVERAGING = 1.5e-3, 100, 0.01, 0.99
+PEAK_RATE = 2e-3
+VISEME_OF = functional.one_hot(torch.from_numpy(PHONEME_VISEME), len(VISEMES)).float()
 
 
-def loss_of(network: PhonemeNetwork, batch: Batch, weight: Tensor) -> tuple[Tensor, list[float]]:
+def loss_of(network: PhonemeNetwork, batch: Batch, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
     """Mean loss over the look-aheads, and the viseme accuracy of each."""
     features = torch.from_numpy(batch.features)
     with torch.autocast("cpu", torch.bfloat16):
-        logits, _ = network(features, torch.zeros(len(features), network.memory_size))
+        logits, voice, _ = network(features, torch.zeros(len(features), network.memory_size))
     logits = logits.float()
-    chunked = [torch.from_numpy(a).unflatten(1, (-1, 4)) for a in (batch.viseme, batch.phoneme, batch.articulation)]
-    losses, hits = [], []
+    belief, true, articulation = (
+        torch.from_numpy(a).unflatten(1, (-1, MEL_FRAMES)) for a in (batch.belief, batch.phoneme, batch.articulation)
+    )
+    visemes = belief @ VISEME_OF * weight
+    losses, figures = [], {}
     for i, delay in enumerate(DELAYS):
-        viseme, phoneme, articulation = logits[:, delay:, i].split(WIDTHS, 3)
-        true = [t[:, : t.shape[1] - delay] for t in chunked]
-        known = true[0] >= 0
+        until = true.shape[1] - delay
+        viseme, phoneme, posture = logits[:, delay:, i].split(WIDTHS, 3)
+        known = true[:, :until] >= 0
         losses.append(
-            functional.cross_entropy(viseme.flatten(0, 2), true[0].flatten(), weight)
-            + 0.5 * functional.cross_entropy(phoneme.flatten(0, 2), true[1].flatten())
-            + 2.0 * functional.mse_loss(articulation.sigmoid()[known], true[2][known])
+            cross_entropy(viseme, visemes[:, :until])
+            + 0.5 * cross_entropy(phoneme, belief[:, :until])
+            + 2.0 * functional.mse_loss(posture.sigmoid()[known], articulation[:, :until][known])
         )
-        hits.append((viseme.argmax(3) == true[0])[known].float().mean().item())
-    return torch.stack(losses).mean(), hits
+        right = viseme.argmax(3) == torch.from_numpy(PHONEME_VISEME)[true[:, :until].clamp(min=0)]
+        figures[f"@{40 * delay}"] = right[known].float().mean().item()
+    pitched, figures["voicing"] = voice_loss(voice.float().flatten(1, 2), torch.from_numpy(batch.pitch))
+    return torch.stack(losses).mean() + 0.2 * pitched, figures
 
 
-def rate_at(step: int, steps: int, peak: float) -> float:
-    if step < WARM_UP:
-        return peak * (step + 1) / WARM_UP
-    return peak * 0.5 * (1.01 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
+def voice_loss(voice: Tensor, pitch_hz: Tensor) -> tuple[Tensor, float]:
+    """Loss of the voicing and pitch heads (B, T, 2), and how often voicing is right."""
+    voiced = pitch_hz > 0
+    octaves = torch.log2(pitch_hz.clamp(min=1) / PITCH_ZERO_HZ)
+    loss = functional.binary_cross_entropy_with_logits(voice[..., 0], voiced.float())
+    if voiced.any():
+        loss = loss + functional.smooth_l1_loss(voice[..., 1][voiced], octaves[voiced], beta=0.1)
+    return loss, ((voice[..., 0] > 0) == voiced).float().mean().item()
+
+
+def cross_entropy(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Of (..., C) logits against (..., C) weights, for each unit of weight."""
+    return -(wanted * logits.log_softmax(-1)).sum() / wanted.sum().clamp(min=1.0)
 
 
 def viseme_weights() -> Tensor:
@@ -61,73 +80,90 @@ def viseme_weights() -> Tensor:
     return weight
 
 
+def hear(network: PhonemeNetwork, shard: Shard) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Every clip of a shard by itself: probabilities of visemes as exported (N, delays, 15), phonemes, labels."""
+    spans = sorted((s for group in shard.spans.values() for s in group), key=lambda s: s[0] - s[1])
+    late = max(DELAYS) * MEL_FRAMES
+    visemes, phonemes, labels = [], [], []
+    for at in range(0, len(spans), 32):
+        batch = spans[at : at + 32]
+        longest = -(-(batch[0][1] - batch[0][0]) // MEL_FRAMES) * MEL_FRAMES + late
+        spectrum = np.full((len(batch), longest, mel.BANDS), np.log(1e-10), np.float32)
+        for row, (first, last) in zip(spectrum, batch, strict=True):
+            row[: last - first] = shard.spectrum[first:last]
+        features, _ = mel.normalise(spectrum, mel.initial_state(len(batch)).level)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            logits = network(torch.from_numpy(features), torch.zeros(len(batch), network.memory_size))[0].float()
+        viseme, phoneme, _ = logits.transpose(2, 3).flatten(1, 2).split(WIDTHS, 3)  # (B, T, delays, ...)
+        for number, (first, last) in enumerate(batch):
+            cut = [slice(MEL_FRAMES * delay, MEL_FRAMES * delay + last - first) for delay in DELAYS]
+            visemes.append(torch.stack([viseme[number, c, i].softmax(1) for i, c in enumerate(cut)], 1).numpy())
+            phonemes.append(torch.stack([phoneme[number, c, i].softmax(1) for i, c in enumerate(cut)], 1).numpy())
+            labels.append(shard.phoneme[first:last])
+    said, sounds = np.concatenate(visemes), np.concatenate(phonemes)
+    return 0.5 * (said + sounds @ VISEME_OF.numpy()), sounds, np.concatenate(labels)
+
+
+def judged(network: PhonemeNetwork, shard: Shard) -> str:
+    """Accuracy at each look-ahead, and F1 of PP and FF at 80 ms."""
+    said, _, label = hear(network, shard)
+    known = label < len(PHONEMES)
+    true, best = PHONEME_VISEME[label[known]], said[known].argmax(2)
+    figures = [f"{np.mean(best[:, i] == true):.4f}" for i in range(len(DELAYS))]
+    for name in ("PP", "FF"):
+        heard, is_so = best[:, 2] == VISEME_INDEX[name], true == VISEME_INDEX[name]
+        figures.append(f"{name} {2 * np.sum(heard & is_so) / max(1, np.sum(heard) + np.sum(is_so)):.3f}")
+    return " ".join(figures)
+
+
+def shards_of(cache: Path) -> list[Shard]:
+    """All training shards; real ones with the teacher's labels if there are any."""
+    clean = Shard.load(cache / "real-0")
+    if (cache / "real-0/belief.npy").exists():
+        clean = clean.taught(cache / "real-0")
+    others = [Shard.load(f.parent) for f in sorted(cache.glob("real-[1-9]*/spans.json"))]
+    made = [Shard.load(f.parent) for f in sorted(cache.glob("synthetic-*/spans.json"))]
+    return [clean, *(shard.labelled_as(clean) for shard in others), *made]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--steps", type=int, default=12000)
-    parser.add_argument("--rows", type=int, default=24)
-    parser.add_argument("--frames", type=int, default=640)
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--rows", type=int, default=48)
+    parser.add_argument("--frames", type=int, default=320)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--name", default="run", help="names the checkpoint")
-    parser.add_argument("--start-from", type=Path, help="a checkpoint whose weights to begin with")
+    parser.add_argument("--start-from", type=Path, help="a checkpoint whose averaged weights to begin with")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export", type=Path)
     options = parser.parse_args()
-
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     network = PhonemeNetwork()
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(AVERAGING))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=options.peak_rate, weight_decay=DECAY)
-    checkpoint, step = options.cache / f"{options.name}.pt", 0
-    if options.resume and checkpoint.exists():
-        saved = torch.load(checkpoint)
-        network.load_state_dict(saved["network"])
-        average.load_state_dict(saved["average"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step = saved["step"]
-    elif options.start_from:
-        network.load_state_dict(torch.load(options.start_from)["network"])
-        average.module.load_state_dict(network.state_dict())
-    shards = [Shard.load(f.parent) for f in sorted(options.cache.glob("*/spans.json"))]
-    sampler = Sampler(shards, options.rows, options.frames, options.seed * 1_000_003 + step)
+    if options.start_from:
+        network.load_state_dict(averaged(options.start_from))
+    shards, dev = shards_of(options.cache), Shard.load(options.cache / "dev")
+    sampler = Sampler(shards, options.rows, options.frames, options.seed)
     weight = viseme_weights()
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {len(shards)} shards", flush=True)
-
-    def save() -> None:
-        state = {
-            "step": step,
-            "network": network.state_dict(),
-            "average": average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-        }
-        torch.save(state, checkpoint.with_suffix(".new"))
-        checkpoint.with_suffix(".new").replace(checkpoint)
-
-    began, seen, total, accuracy = time.monotonic(), 0, 0.0, torch.zeros(len(DELAYS))
-    while step < options.steps:
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(step, options.steps, options.peak_rate)
-        loss, hits = loss_of(network, sampler.draw(), weight)
-        optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        average.update_parameters(network)
-        step, seen, total, accuracy = step + 1, seen + 1, total + loss.item(), accuracy + torch.tensor(hits)
-        if step % 50 == 0:
-            each_s = (time.monotonic() - began) / seen
-            shown = " ".join(f"{a:.3f}" for a in (accuracy / seen).tolist())
-            print(f"step {step} loss {total / seen:.3f} visemes {shown} ({each_s:.2f} s a step)", flush=True)
-            began, seen, total, accuracy = time.monotonic(), 0, 0.0, torch.zeros(len(DELAYS))
-        if step % 100 == 0:
-            save()
-    save()
+    plan = Plan(options.steps, options.peak_rate, options.cache / f"{options.name}.pt", options.resume)
+    average = train(
+        network,
+        lambda step: loss_of(network, sampler.draw(), weight),
+        plan,
+        lambda averaged: judged(averaged.eval(), dev),  # type: ignore[arg-type]
+    )
     if options.export:
-        network.load_state_dict(average.module.state_dict())
-        export(network, options.export)
+        export(average, options.export)  # type: ignore[arg-type]
+
+
+def averaged(checkpoint: Path) -> dict[str, Tensor]:
+    """The averaged weights of a checkpoint."""
+    saved = torch.load(checkpoint)["average"]
+    return {name.removeprefix("module."): value for name, value in saved.items() if name.startswith("module.")}
 
 
 if __name__ == "__main__":
