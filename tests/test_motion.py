@@ -12,7 +12,7 @@ from models.idle import IdleMotion
 from models.motion import DELAYS, MotionModel, combine
 from models.phonemes import SpeechFrames
 from models.rates import FPS
-from models.style import Style, StyleError
+from models.style import Style
 from models.training.ideal_speech import speak
 from models.visemes import ARTICULATION, PHONEMES, VISEMES
 from models.voice import VoiceFeatures
@@ -222,26 +222,3 @@ def test_combine_stays_in_range() -> None:
     full = np.ones(len(ARKIT_NAMES), np.float32)
     motion = combine(full, IdleMotion(full, np.zeros(6, np.float32)))
     assert motion.weights.max() == 1.0 and motion.weights.dtype == np.float32
-
-
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        ({"mouth": 3}, "mouth"),
-        ({"mouth": -0.1}, "mouth"),
-        ({"head": float("nan")}, "head"),
-        ({"gaze": "much"}, "gaze"),
-        ({"gaze": True}, "gaze"),
-        ({"blink": 1}, "blink"),
-        ({"nose": 1}, "nose"),
-        ([1], "object"),
-    ],
-)
-def test_bad_style_is_refused_in_words(settings: object, complaint: str) -> None:
-    with pytest.raises(StyleError, match=complaint):
-        Style.from_mapping(settings)  # type: ignore[arg-type]
-
-
-def test_style_settings_go_over_what_is_in_force() -> None:
-    assert Style.from_mapping({"head": 0.5}, Style(mouth=1.5)) == Style(mouth=1.5, head=0.5)
-    assert Style.from_mapping({}) == Style()
