@@ -14,10 +14,12 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.rates import DEFAULT_LOOK_AHEAD_MS, FPS, LOOK_AHEADS_MS
+from models.style import STYLE_NAMES, Style
 from realtime.errors import BadPhoto, MouthpieceError
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from models.identity import Identity
     from realtime.config import Config
+    from realtime.identities import AvatarStore
 
 EPILOGUE = """examples:
   mouthpiece serve                                         the demo page on http://localhost:8080
@@ -33,6 +36,14 @@ EPILOGUE = """examples:
   mouthpiece render --avatar iris --text "Good morning." --out hello.mp4
   mouthpiece enroll --photo me.jpg --name me               then use --avatar me anywhere
 """
+
+
+STYLE_HELP = {
+    "mouth": "how far speech opens the mouth: 0 still, 1 natural, 2 most",
+    "head": "sway and nods: 0 still, 1 natural, 2 most",
+    "gaze": "how far the eyes wander: 0 not at all, 1 natural, 2 most",
+    "blink": "whether the eyes blink",
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     render.add_argument("--size", type=int, default=512, help="width and height of the picture, pixels (default 512)")
     render.add_argument("--report", type=Path, help="write frames, seconds, speed and per-stage times here, as JSON")
     render.add_argument("--seed", type=int, default=0, help="another seed gives other blinks and glances")
+    _style(render)
     _look_ahead(render)
     _device(render)
     _settings(render)
@@ -64,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
     enroll = commands.add_parser("enroll", help="store a photo as an avatar, for --avatar and the page")
     enroll.add_argument("--photo", required=True, type=Path, help="portrait, any picture format")
     enroll.add_argument("--name", required=True, help="name to store it under: letters, digits, - and _")
+    _style(enroll)
     _settings(enroll)
 
     visemes = commands.add_parser("visemes", help="what the streaming encoder hears, as NumPy arrays")
@@ -78,6 +91,7 @@ def parser() -> argparse.ArgumentParser:
     _sound(motion)
     motion.add_argument("--out", required=True, type=Path, help="the CSV file to write")
     motion.add_argument("--seed", type=int, default=0, help="another seed gives other blinks and glances")
+    _style(motion)
     _look_ahead(motion)
     _device(motion)
 
@@ -104,6 +118,17 @@ def _look_ahead(command: argparse.ArgumentParser) -> None:
         default=DEFAULT_LOOK_AHEAD_MS,
         help=f"how far the encoder may listen ahead (default {DEFAULT_LOOK_AHEAD_MS})",
     )
+
+
+def _style(command: argparse.ArgumentParser) -> None:
+    """A flag for every setting of `Style`; what they may be is checked there."""
+    manner = command.add_argument_group("manner (by default the avatar's own)")
+    for setting in fields(Style):
+        flag, kind = f"--{setting.name.replace('_', '-')}", type(setting.default)
+        if kind is bool:
+            manner.add_argument(flag, action=argparse.BooleanOptionalAction, help=STYLE_HELP[setting.name])
+        else:
+            manner.add_argument(flag, type=kind, help=STYLE_HELP[setting.name])
 
 
 def _face(command: argparse.ArgumentParser) -> None:
@@ -135,6 +160,7 @@ def render(options: argparse.Namespace) -> None:
     from realtime import render as film
     from realtime import sound
     from realtime.errors import BadRequest
+    from realtime.identities import AvatarStore
 
     if not 128 <= options.size <= 1024 or options.size % 2:
         raise BadRequest(f"--size must be an even number from 128 to 1024, not {options.size}")
@@ -145,8 +171,9 @@ def render(options: argparse.Namespace) -> None:
         seconds = sound.duration_s(options.audio)
         pieces = sound.blocks(options.audio)
     started = time.perf_counter()
-    identity = _identity(options, config)
-    generator = FrameGenerator(identity)
+    store = AvatarStore(config)
+    style = _manner(options, store.find(options.avatar).style if options.avatar else Style())
+    generator = FrameGenerator(_identity(options, store))
     enrolment_s = time.perf_counter() - started
 
     progress = _Progress(seconds)
@@ -156,6 +183,7 @@ def render(options: argparse.Namespace) -> None:
         sound.chunks(pieces),
         options.out,
         look_ahead_ms=options.look_ahead_ms,
+        style=style,
         seed=options.seed,
         enrolment_seconds=enrolment_s,
         on_frame=progress,
@@ -172,7 +200,7 @@ def enroll(options: argparse.Namespace) -> None:
     from realtime.identities import AvatarStore
 
     store = AvatarStore(_config(options))
-    avatar = store.add(_bytes(options.photo), options.name)
+    avatar = store.add(_bytes(options.photo), options.name, style=_manner(options, Style()))
     for note in avatar.quality:
         print(f"{note.severity}: {note.message}")
     print(f"stored as '{avatar.name}'; use it with --avatar {avatar.name}")
@@ -201,6 +229,7 @@ def motion(options: argparse.Namespace) -> None:
         sound.chunks(sound.blocks(options.audio)),
         generator=None,
         look_ahead_ms=options.look_ahead_ms,
+        style=_manner(options, Style()),
         seed=options.seed,
     )
     # All of it before the file is touched: a sound that breaks must not cost an older result.
@@ -237,11 +266,14 @@ def _config(options: argparse.Namespace, overrides: dict[str, object] | None = N
     return config.load(options.config, {"engine.device": device} | (overrides or {}))
 
 
-def _identity(options: argparse.Namespace, config: Config) -> Identity:
-    """The face of `--photo` or `--avatar` at `--size`: from the cache where it was enrolled before."""
-    from realtime.identities import AvatarStore
+def _manner(options: argparse.Namespace, base: Style) -> Style:
+    """`base` with the flags that were given over it."""
+    given = {name: getattr(options, name) for name in STYLE_NAMES}
+    return Style.from_mapping({name: value for name, value in given.items() if value is not None}, base)
 
-    store = AvatarStore(config)
+
+def _identity(options: argparse.Namespace, store: AvatarStore) -> Identity:
+    """The face of `--photo` or `--avatar` at `--size`: from the cache where it was enrolled before."""
     photo = options.photo or store.find(options.avatar).photo
     return store.enroll(_bytes(photo), options.size)
 

@@ -33,7 +33,7 @@ def cors_headers(config: ServerConfig, origin: str) -> Mapping[str, str]:
         return {}
     return {
         "Access-Control-Allow-Origin": "*" if "*" in config.allow_origins else origin,
-        "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
         "Access-Control-Allow-Headers": "Authorization, Content-Type",
         "Access-Control-Expose-Headers": "Location, Retry-After",
         "Access-Control-Max-Age": "600",

@@ -18,7 +18,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,9 +30,11 @@ from numpy.typing import NDArray
 from models import weights
 from models.enroll import Enrolment, EnrolmentError, FaceTooSmallError, NoFaceError, enroll
 from models.identity import FORMAT_VERSION, Identity, IdentityFileError
+from models.style import Style
 from realtime.config import Config
 from realtime.errors import BadPhoto, BadRequest, Conflict, NotFound, StorageFailed
 from realtime.photos import decode_photo
+from realtime.stored_avatar import Note, StoredAvatar, read_entry
 
 if TYPE_CHECKING:
     from models.landmarks import LandmarkModel
@@ -45,45 +47,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
 CODES: dict[type[Exception], str] = {NoFaceError: "no_face", FaceTooSmallError: "face_too_small"}
 
 Enroll = Callable[[NDArray[np.uint8], int], Enrolment]
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """One remark about a photo. severity: `good`, `hint` or `warning`."""
-
-    code: str
-    severity: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAvatar:
-    """An avatar's entry. photo: its file; size_px: side of its pictures."""
-
-    name: str
-    title: str
-    origin: str
-    licence: str
-    builtin: bool
-    size_px: int
-    quality: tuple[Note, ...]
-    photo: Path
-
-    def body(self) -> dict[str, Any]:
-        """The JSON of the protocol."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "width": self.size_px,
-            "height": self.size_px,
-            "origin": self.origin,
-            "licence": self.licence,
-            "builtin": self.builtin,
-            "thumbnail": f"/avatars/{self.name}/thumbnail.jpg",
-            "quality": [
-                {"code": note.code, "severity": note.severity, "message": note.message} for note in self.quality
-            ],
-        }
 
 
 class AvatarStore:
@@ -121,7 +84,34 @@ class AvatarStore:
             raise NotFound("there is no avatar yet; enroll a photo first", "unknown_avatar")
         return avatars[0].name
 
-    def add(self, photo: bytes, name: str | None = None, title: str | None = None) -> StoredAvatar:
+    def style(self, name: str) -> Style:
+        """What a session of this avatar starts with; natural, should the avatar be gone."""
+        try:
+            return self.find(name).style
+        except NotFound:
+            return Style()
+
+    def set_style(self, name: str, style: Style) -> StoredAvatar:
+        """Sessions of this avatar start with `style` from now on. Raises NotFound, Conflict, StorageFailed."""
+        avatar = self.find(name)
+        if avatar.builtin:
+            raise Conflict(
+                f"'{name}' ships with the program and stays as it is; enroll a photo of your own", "built_in"
+            )
+        file = avatar.photo.parent / "avatar.json"
+        part = file.with_name(f".avatar-{secrets.token_hex(4)}.json")
+        try:
+            entry = json.loads(file.read_text()) | {"style": asdict(style)}
+            part.write_text(json.dumps(entry, indent=2, ensure_ascii=False))
+            os.replace(part, file)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise StorageFailed(f"the style could not be stored ({error.strerror}); free some disk space") from error
+        return self.find(name)
+
+    def add(
+        self, photo: bytes, name: str | None = None, title: str | None = None, style: Style | None = None
+    ) -> StoredAvatar:
         """Enrolls a photo and stores it; without a name it gets one.
 
         Raises BadPhoto, BadRequest (name), Conflict, StorageFailed.
@@ -136,13 +126,15 @@ class AvatarStore:
             raise Conflict(f"{self._config.max_stored} avatars are stored already; delete one first", "store_full")
         enrolment = self._enrolled(photo)
         notes = tuple(Note(note.code, note.severity, note.message) for note in enrolment.quality)
-        entry = {
+        entry: dict[str, Any] = {
             "title": title or name,
             "origin": "enrolled from a photo",
             "licence": "",
             "size_px": self._config.size_px,
+            "quality": [{"code": n.code, "severity": n.severity, "message": n.message} for n in notes],
         }
-        entry["quality"] = [{"code": n.code, "severity": n.severity, "message": n.message} for n in notes]  # type: ignore[assignment]
+        if style is not None:
+            entry["style"] = asdict(style)
         try:
             self._users.mkdir(parents=True, exist_ok=True)
             self._publish(name, photo, entry, _thumbnail(enrolment.identity.picture))
@@ -193,24 +185,7 @@ class AvatarStore:
         return file.read_bytes() if file.exists() else _thumbnail(decode_photo(avatar.photo.read_bytes()))
 
     def _entry(self, folder: Path) -> StoredAvatar | None:
-        photo = next(iter(sorted(folder.glob("photo.*"))), None)
-        try:
-            entry = json.loads((folder / "avatar.json").read_text())
-            if photo is None:
-                return None
-            return StoredAvatar(
-                name=folder.name,
-                title=str(entry.get("title") or folder.name),
-                origin=str(entry.get("origin", "")),
-                licence=str(entry.get("licence", "")),
-                builtin=folder.parent == self._built_in,
-                size_px=int(entry.get("size_px", self._config.size_px)),
-                quality=tuple(Note(n["code"], n["severity"], n["message"]) for n in entry.get("quality", [])),
-                photo=photo,
-            )
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            log.warning("the avatar in %s is damaged and left out", folder)
-            return None
+        return read_entry(folder, builtin=folder.parent == self._built_in, size_px=self._config.size_px)
 
     def _enrolled(self, photo: bytes, size_px: int | None = None) -> Enrolment:
         picture = decode_photo(photo, self._config.max_pixels)

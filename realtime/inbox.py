@@ -12,6 +12,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.direction import Cue
 from realtime.dsp import Decimator, to_float
 from realtime.microphone import MicrophoneQueue
 from realtime.speech_queue import SpeechQueue, Utterance
@@ -30,7 +31,7 @@ class InboxChunk:
 
     sound: (1920,) int16, 48 kHz. speech: (640,) float32, 16 kHz, the same 40 ms.
     received_at: when its last sample came in; None for sound that was not waited for.
-    ended: utterances whose last sample is in this chunk.
+    ended: utterances whose last sample is in this chunk. cues: those of what is said in it.
     """
 
     sound: NDArray[np.int16]
@@ -38,6 +39,7 @@ class InboxChunk:
     origin: Origin
     received_at: float | None
     ended: tuple[Utterance, ...]
+    cues: tuple[Cue, ...]
 
 
 class Inbox:
@@ -55,7 +57,7 @@ class Inbox:
             sound, origin = pushed.samples, Origin.SPEECH
         elif live is not None:
             (sound, received_at), origin = live, Origin.MICROPHONE
-        return InboxChunk(sound, self._decimator.step(to_float(sound)), origin, received_at, pushed.ended)
+        return InboxChunk(sound, self._decimator.step(to_float(sound)), origin, received_at, pushed.ended, pushed.cues)
 
     def clear(self) -> list[Utterance]:
         """Drops all sound that waits; returns the utterances that were cancelled."""

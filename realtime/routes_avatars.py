@@ -1,4 +1,4 @@
-"""The calls about avatars: list, upload, delete, thumbnail.
+"""The calls about avatars: list, upload, delete, thumbnail, style.
 
 Touches HTTP. An upload is read up to a bound and no further; enrolment runs in a thread, one at a time.
 """
@@ -6,12 +6,14 @@ Touches HTTP. An upload is read up to a bound and no further; enrolment runs in 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from models.style import Style
+from realtime import protocol
 from realtime.errors import BadRequest, TooLarge
 from realtime.service import SERVICE
 
@@ -24,6 +26,8 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/avatars", _add)
     app.router.add_delete("/avatars/{name}", _remove)
     app.router.add_get("/avatars/{name}/thumbnail.jpg", _thumbnail)
+    app.router.add_put("/avatars/{name}/style", _restyle)
+    app.router.add_patch("/avatars/{name}/style", _restyle)
 
 
 async def _list(request: web.Request) -> web.Response:
@@ -45,6 +49,15 @@ async def _remove(request: web.Request) -> web.Response:
     await asyncio.to_thread(service.store.remove, name)
     service.avatars.forget(name)
     return web.Response(status=204)
+
+
+async def _restyle(request: web.Request) -> web.Response:
+    """PUT: this style and nothing else; PATCH: these settings over the avatar's present ones."""
+    store, name = request.app[SERVICE].store, request.match_info["name"]
+    settings = protocol.json_object(await request.read())
+    base = (await asyncio.to_thread(store.find, name)).style if request.method == "PATCH" else Style()
+    avatar = await asyncio.to_thread(store.set_style, name, protocol.apply_style(settings, base))
+    return web.json_response(asdict(avatar.style))
 
 
 async def _thumbnail(request: web.Request) -> web.Response:

@@ -20,8 +20,8 @@ from realtime.errors import BadConfig, MouthpieceError
 from realtime.identities import AvatarStore
 from realtime.identity_cache import IdentityCache, WarmAvatar, warm
 from realtime.metrics import Metrics
-from realtime.session import Shared
 from realtime.sessions import PeerMaker, Sessions
+from realtime.shared import Shared
 from realtime.tts import SpeechSynthesizer, synthesizer
 from realtime.voice_activity import VoiceDetector
 
@@ -70,7 +70,7 @@ class Service:
         avatars = IdentityCache(
             load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes
         )
-        shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, config.session)
+        shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default)
         return Service(config, metrics, engine, kept, avatars, speech, sessions, asyncio.Lock())
 

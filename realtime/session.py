@@ -11,7 +11,7 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,24 +21,23 @@ from numpy.typing import NDArray
 from models.rates import FPS, look_ahead_chunks
 from models.style import Style
 from realtime.audience import Audience
-from realtime.engine import Engine, StepResult
+from realtime.direction import Direction
+from realtime.engine import StepResult
 from realtime.errors import MouthpieceError
 from realtime.hush import Hush
 from realtime.identity_cache import WarmAvatar
 from realtime.inbox import Inbox, InboxChunk, Origin
 from realtime.latency import LatencyMeter
-from realtime.metrics import Metrics
 from realtime.playout import Action, Playout
 from realtime.protocol import Restyle, apply_style
+from realtime.shared import Shared
 from realtime.speaker import PcmFeed, Speaker
 from realtime.speech_queue import Utterance
 from realtime.subscription import Subscription
 from realtime.timebase import AUDIO_RATE
-from realtime.tts import SpeechSynthesizer
-from realtime.voice_activity import SpeechStarted, VoiceDetector, VoiceState
+from realtime.voice_activity import SpeechStarted, VoiceState
 
 if TYPE_CHECKING:
-    from realtime.config import SessionConfig
     from realtime.connection import Connection
 
 log = logging.getLogger(__name__)
@@ -47,23 +46,17 @@ LISTENING_S = 1.0
 """A microphone counts as open for so long after its last sound."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all sessions of a server use together. load_avatar raises NotFound, BadPhoto."""
-
-    engine: Engine
-    detector: VoiceDetector
-    synthesizer: SpeechSynthesizer
-    metrics: Metrics
-    load_avatar: Callable[[str], Awaitable[WarmAvatar]]
-    config: SessionConfig
-
-
 class Session:
     """Made by the registry, `start`ed once. All methods belong to the event loop."""
 
     def __init__(
-        self, session_id: str, avatar: WarmAvatar, look_ahead_ms: int, shared: Shared, on_end: Callable[[Session], None]
+        self,
+        session_id: str,
+        avatar: WarmAvatar,
+        look_ahead_ms: int,
+        style: Style,
+        shared: Shared,
+        on_end: Callable[[Session], None],
     ) -> None:
         """Takes a slot. Raises Busy when there is none."""
         config, loop = shared.config, asyncio.get_running_loop()
@@ -80,7 +73,7 @@ class Session:
         self._inbox = Inbox(config.microphone_queue_ms, config.speech_queue_s, config.speech_lead_ms)
         self._speaker = Speaker(self._inbox.speech, shared.synthesizer, self._tell_error)
         self._voice = VoiceState()
-        self._style, self._hush = Style(), Hush()
+        self._direction, self._hush = Direction(style), Hush()
         self._latency = LatencyMeter(self._delay_chunks)
         self._audience = Audience(config.max_viewers, avatar.picture)
         self._at_release: deque[tuple[int, Callable[[], None]]] = deque()
@@ -151,8 +144,8 @@ class Session:
             self._avatar = await self._shared.load_avatar(request.avatar)
             self._audience.resize(self._avatar.size_px)
             self.tell(self.hello())
-        self._style = apply_style(request.settings, self._style)
-        return {field.name: getattr(self._style, field.name) for field in fields(Style)} | {"avatar": self._avatar.name}
+        self._direction.set(apply_style(request.settings, self._direction.own))
+        return asdict(self._direction.own) | {"avatar": self._avatar.name}
 
     def subscribe(self) -> Subscription:
         """A viewer's MediaSource. Raises Busy when there are too many."""
@@ -218,9 +211,12 @@ class Session:
         self._speaker.made_room()
         self._at_release.extend((index, partial(_tell_end, utterance, True)) for utterance in chunk.ended)
         self._latency.taken(index, now, chunk.received_at)
+        for cue in chunk.cues:
+            self._direction.cue(index, cue)
         frame = index - self._delay_chunks
-        strength = self._hush.strength(frame)
-        style = self._style if strength == 1.0 else replace(self._style, mouth=self._style.mouth * strength)
+        style, strength = self._direction.style(frame), self._hush.strength(frame)
+        if strength != 1.0:
+            style = replace(style, mouth=style.mouth * strength)
         self._slot.submit(index, chunk.speech, self._avatar.generator, style, self._playout.due(frame))
         self._notice_speech(index, chunk, now)
 
@@ -279,6 +275,7 @@ class Session:
 
     def _drop_speech(self) -> None:
         self._speaker.cancel()
+        self._direction.drop()
         for utterance in self._inbox.clear():
             _tell_end(utterance, played=False)
 

@@ -16,7 +16,8 @@ from realtime.connection import Carrier, Connection
 from realtime.errors import Busy, NotFound
 from realtime.media import MediaSource, PeerEvents
 from realtime.protocol import NewSession
-from realtime.session import Session, Shared
+from realtime.session import Session
+from realtime.shared import Shared
 
 DRAIN_STEP_S = 0.1
 
@@ -70,7 +71,8 @@ class Sessions:
         look_ahead_ms = request.look_ahead_ms
         if look_ahead_ms is None:
             look_ahead_ms = self._shared.config.look_ahead_ms
-        session = Session(secrets.token_urlsafe(9), avatar, look_ahead_ms, self._shared, self._forget)
+        style = await asyncio.to_thread(self._shared.style_of, name)
+        session = Session(secrets.token_urlsafe(9), avatar, look_ahead_ms, style, self._shared, self._forget)
         self._sessions[session.id] = session
         self._shared.metrics.sessions.set(len(self._sessions))
         session.start()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from realtime.direction import END, Cue
 from realtime.dsp import to_int16
 from realtime.errors import TooMuchWaiting
 from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE
@@ -27,11 +28,13 @@ YIELD_TICKS = 10
 @dataclass(slots=True, eq=False)
 class Utterance:
     """One thing to say. open_ended: fed live (PCM), so it may pause for long.
+    blocks: its sound, and cues where they belong. directed: it has had a cue, so its end is one too.
     on_end: for the queue's owner to call once, with whether it was played to its end."""
 
     on_end: Callable[[bool], None] | None = None
     open_ended: bool = False
-    blocks: deque[NDArray[np.int16]] = field(default_factory=deque)
+    blocks: deque[NDArray[np.int16] | Cue] = field(default_factory=deque)
+    directed: bool = False
     samples: int = 0
     started: bool = False
     finished: bool = False
@@ -41,10 +44,12 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class SpeechChunk:
-    """samples: (1920,) int16, or None while nothing is to be played; ended: utterances whose last sample this was."""
+    """samples: (1920,) int16, or None while nothing is to be played; ended: utterances whose last sample this was;
+    cues: those within these 40 ms, in order."""
 
     samples: NDArray[np.int16] | None
     ended: tuple[Utterance, ...]
+    cues: tuple[Cue, ...] = ()
 
 
 class SpeechQueue:
@@ -91,6 +96,12 @@ class SpeechQueue:
         utterance.samples += len(samples)
         self._samples += len(samples)
 
+    def cue(self, utterance: Utterance, cue: Cue) -> None:
+        """A cue where the sound pushed so far ends."""
+        if not utterance.cancelled:
+            utterance.blocks.append(cue)
+            utterance.directed = True
+
     def finish(self, utterance: Utterance) -> None:
         """Nothing more will be pushed to it."""
         utterance.finished = True
@@ -109,6 +120,7 @@ class SpeechQueue:
         """The next 40 ms. A chunk may hold the end of one utterance and the start of the next."""
         pieces: list[NDArray[np.int16]] = []
         ended: list[Utterance] = []
+        cues: list[Cue] = []
         wanted = AUDIO_CHUNK
         self._let_others_pass()
         while wanted and self._utterances:
@@ -118,16 +130,18 @@ class SpeechQueue:
                 head.started = head.started and head.samples > 0
                 break
             head.started, head.dry_ticks = True, 0
-            got = self._pull(head, wanted)
+            got = self._pull(head, wanted, cues)
             pieces += got
             wanted -= sum(map(len, got))
             if head.finished and not head.samples:
                 ended.append(self._utterances.popleft())
+                cues += [block for block in head.blocks if isinstance(block, Cue)]
+                cues += [END] * head.directed
             elif wanted:
                 break
         if not pieces:
-            return SpeechChunk(None, tuple(ended))
-        return SpeechChunk(np.concatenate([*pieces, np.zeros(wanted, np.int16)]), tuple(ended))
+            return SpeechChunk(None, tuple(ended), tuple(cues))
+        return SpeechChunk(np.concatenate([*pieces, np.zeros(wanted, np.int16)]), tuple(ended), tuple(cues))
 
     def _ready(self, head: Utterance, wanted: int) -> bool:
         enough = wanted if head.started else max(self._lead, wanted)
@@ -140,10 +154,14 @@ class SpeechQueue:
             head.dry_ticks = 0
             self._utterances.rotate(-1)
 
-    def _pull(self, utterance: Utterance, wanted: int) -> list[NDArray[np.int16]]:
+    def _pull(self, utterance: Utterance, wanted: int, cues: list[Cue]) -> list[NDArray[np.int16]]:
+        """Up to `wanted` samples of an utterance; the cues before them go to `cues`."""
         got: list[NDArray[np.int16]] = []
         while wanted and utterance.blocks:
             block = utterance.blocks.popleft()
+            if isinstance(block, Cue):
+                cues.append(block)
+                continue
             if len(block) > wanted:
                 utterance.blocks.appendleft(block[wanted:])
                 block = block[:wanted]

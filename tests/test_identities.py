@@ -6,6 +6,7 @@ import asyncio
 import struct
 import threading
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.identity import Identity
+from models.style import Style
 from realtime import identities
 from realtime.errors import BadPhoto, BadRequest, Conflict, NotFound, StorageFailed
 from realtime.identities import AvatarStore
@@ -52,12 +54,27 @@ def test_an_enrolled_photo_is_an_avatar_from_then_on(store: AvatarStore, tmp_pat
     assert added.body() | {"quality": None} == {
         "name": "me", "title": "me", "width": 128, "height": 128, "origin": "enrolled from a photo", "licence": "",
         "builtin": False, "thumbnail": "/avatars/me/thumbnail.jpg", "quality": None,
+        "style": asdict(Style()),
     }  # fmt: skip
     assert [note.severity for note in added.quality] == ["good"]
     again = AvatarStore(config(tmp_path / "data"), fake_enroll, tmp_path / "built_in")
     assert [avatar.name for avatar in again.list()] == ["iris", "me"]
     assert again.find("me") == added
     assert cv2.imdecode(np.frombuffer(again.thumbnail("me"), np.uint8), 1).shape == (128, 128, 3)
+
+
+def test_an_avatar_keeps_the_style_that_it_is_given(store: AvatarStore, tmp_path: Path) -> None:
+    assert store.add(photo(), "me", style=Style(head=0.5)).style == Style(head=0.5)
+    store.set_style("me", Style(mouth=1.5))
+    again = AvatarStore(config(tmp_path / "data"), fake_enroll, tmp_path / "built_in")
+    assert again.style("me") == again.find("me").style == Style(mouth=1.5)
+    assert again.find("me").quality and again.style("nobody") == Style()
+    with pytest.raises(Conflict, match="ships with the program"):
+        store.set_style("iris", Style())
+    file = tmp_path / "data" / "avatars" / "me" / "avatar.json"
+    file.write_text(file.read_text().replace("1.5", "15"))
+    assert again.find("me").style == Style()
+    assert sorted(path.name for path in file.parent.iterdir()) == ["avatar.json", "photo.bin", "thumbnail.jpg"]
 
 
 def test_a_photo_is_enrolled_once(store: AvatarStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from realtime.direction import END, Cue
 from realtime.dsp import DECIMATION, TAPS, Decimator, to_int16
 from realtime.errors import TooMuchWaiting
 from realtime.inbox import Inbox, Origin
@@ -175,6 +176,33 @@ def test_no_traffic_makes_the_queue_grow_or_a_chunk_the_wrong_length(steps: list
 
 
 # --- pushed speech ---
+
+
+@given(pieces=st.lists(st.integers(0, 5000), min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_a_cue_comes_with_the_chunk_that_holds_its_place(pieces: list[int]) -> None:
+    queue = SpeechQueue(10.0, 80)
+    utterance, at = queue.begin(), []
+    for number, count in enumerate(pieces):
+        at.append(utterance.samples)
+        queue.cue(utterance, Cue({"mouth": number / 8}))
+        queue.push(utterance, ramp(0, count))
+    queue.finish(utterance)
+    chunks = [queue.take() for _ in range(1 + sum(pieces) // AUDIO_CHUNK)]
+    found = [(index, cue) for index, chunk in enumerate(chunks) for cue in chunk.cues]
+    last = max(0, sum(pieces) - 1) // AUDIO_CHUNK
+    expected = [(min(place // AUDIO_CHUNK, last), Cue({"mouth": n / 8})) for n, place in enumerate(at)]
+    assert found == [*expected, (last, END)]
+
+
+def test_dropped_speech_has_no_cues() -> None:
+    queue = SpeechQueue(10.0, 80)
+    utterance = queue.begin()
+    queue.cue(utterance, Cue({"mouth": 0.5}))
+    queue.push(utterance, ramp(0, 9000))
+    queue.clear()
+    queue.cue(utterance, Cue({"mouth": 0.1}))
+    assert queue.take().cues == ()
 
 
 def speech(queue: SpeechQueue, ticks: int) -> list[NDArray[np.int16] | None]:

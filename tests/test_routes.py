@@ -231,6 +231,22 @@ async def test_an_avatar_is_added_listed_shown_and_deleted(site: Site) -> None:
     await refusal(await site.client.delete("/avatars/me"), 404)
 
 
+async def test_sessions_start_with_the_style_of_their_avatar(site: Site) -> None:
+    await site.client.post("/avatars", data=form(fakes.photo(), "otto"))
+    put = await site.client.put("/avatars/otto/style", json={"mouth": 0.5, "head": 0.2})
+    assert (put.status, await put.json()) == (200, asdict(Style(mouth=0.5, head=0.2)))
+    patched = await site.client.patch("/avatars/otto/style", json={"head": 0.0})
+    assert await patched.json() == asdict(Style(mouth=0.5, head=0.0))
+    listed = {avatar["name"]: avatar for avatar in await (await site.client.get("/avatars")).json()}
+    assert listed["otto"]["style"] == asdict(Style(mouth=0.5, head=0.0)) and listed["iris"]["style"] == asdict(Style())
+    begun = await site.client.post("/sessions?avatar=otto", data=OFFER, headers=SDP)
+    in_force = await site.client.post(f"{begun.headers['Location']}/style", json={"gaze": 0.1})
+    assert await in_force.json() == asdict(Style(mouth=0.5, head=0.0, gaze=0.1)) | {"avatar": "otto"}
+    assert "beard" in (await refusal(await site.client.put("/avatars/otto/style", json={"beard": 1}), 400))["message"]
+    await refusal(await site.client.put("/avatars/iris/style", json={}), 409)
+    await refusal(await site.client.patch("/avatars/nobody/style", json={}), 404)
+
+
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
