@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.rates import DEFAULT_LOOK_AHEAD_MS, FPS, LOOK_AHEADS_MS
-from models.style import STYLE_NAMES, Style
+from models.style import FEELINGS, LOOKS, STYLE_NAMES, Style
 from realtime.errors import BadPhoto, MouthpieceError
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ STYLE_HELP = {
     "head": "sway and nods: 0 still, 1 natural, 2 most",
     "gaze": "how far the eyes wander: 0 not at all, 1 natural, 2 most",
     "blink": "whether the eyes blink",
+    "feeling": f"what shows in the face: {', '.join(FEELINGS)}; auto takes it from the voice",
+    "intensity": "how strongly the feeling shows: 0 not at all, 1 natural, 2 most",
+    "look": f"where the eyes are: {', '.join(LOOKS)}",
+    "listening": "how loudly the other side speaks now, 0 to 1: the face looks at it and nods",
 }
 
 

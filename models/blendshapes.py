@@ -6,7 +6,7 @@ Left and right are the subject's own. Names and order are those of Apple's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,12 @@ ARKIT_INDEX: dict[str, int] = {name: i for i, name in enumerate(ARKIT_NAMES)}
 
 HEAD_NAMES: tuple[str, ...] = ("yaw", "pitch", "roll", "shift_x", "shift_y", "zoom")
 
+BODY_NAMES: tuple[str, ...] = ("shift_x", "rise")
+
+
+def _still() -> NDArray[np.float32]:
+    return np.zeros(len(BODY_NAMES), np.float32)
+
 
 @dataclass(frozen=True, slots=True)
 class FaceMotion:
@@ -41,10 +47,12 @@ class FaceMotion:
     head: (6,) float32, in the order of `HEAD_NAMES`. Yaw is positive with the nose towards the right
         edge of the picture, pitch with the nose up, roll clockwise as the viewer sees it, in
         radians; shifts are in outer-eye-corner distances, right and down; zoom is log scale.
+    body: (2,) float32, in the order of `BODY_NAMES`: chest and shoulders to the right and up, in the same distances.
     """
 
     weights: NDArray[np.float32]
     head: NDArray[np.float32]
+    body: NDArray[np.float32] = field(default_factory=_still)
 
     @staticmethod
     def rest() -> FaceMotion:

@@ -34,8 +34,11 @@ def first_blink(seed: int) -> BlinkState:
     return BlinkState(seed, 0, -10 * FPS, _interval(seed, 0, REST_MEDIAN_S))
 
 
-def blink_step(index: int, voice: VoiceFeatures, glanced: bool, state: BlinkState) -> tuple[float, BlinkState]:
-    """How far the lids are closed (0..1) at chunk `index`. `glanced`: the eyes make a large jump now."""
+def blink_step(
+    index: int, voice: VoiceFeatures, glanced: bool, rate: float, state: BlinkState
+) -> tuple[float, BlinkState]:
+    """How far the lids are closed (0..1) at chunk `index`. `glanced`: the eyes make a large jump now; `rate`: factor
+    on how often they blink."""
     rested = index - state.start >= LEAST_GAP_CHUNKS
     if voice.phrase_end and rested and draw(state.seed, _PHRASE, index) < AT_PHRASE_END:
         state = replace(state, due=min(state.due, index + int(5 * draw(state.seed, _LATER, index))))
@@ -44,7 +47,7 @@ def blink_step(index: int, voice: VoiceFeatures, glanced: bool, state: BlinkStat
     if index >= state.due:
         median = SPEECH_MEDIAN_S if voice.speaking > 0.5 else REST_MEDIAN_S
         count = state.count + 1
-        state = BlinkState(state.seed, count, index, index + _interval(state.seed, count, median))
+        state = BlinkState(state.seed, count, index, index + _interval(state.seed, count, median / rate))
     return _lid((index - state.start) * CHUNK_MS, state.seed, state.count), state
 
 

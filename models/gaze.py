@@ -1,6 +1,6 @@
 """Where the eyes look: at the viewer mostly, with small shifts, and away now and then.
 
-Pure: `gaze_step(chunk, voice, state) -> (x, y in degrees, jumped, state)`. See `models.idle` for the sources.
+Pure: `gaze_step(chunk, voice, …, state) -> (x, y in degrees, jumped, state)`. See `models.idle` for the sources.
 """
 
 from __future__ import annotations
@@ -25,15 +25,22 @@ FIRST_FRAME_SHARE = 0.65
 """A saccade of some degrees takes 40 to 60 ms: most of it lies in its first frame."""
 
 AWAY_SPEAKING, AWAY_LISTENING = 0.5, 0.16
+LESS_AWAY_HEARING = 0.7
+"""Share of the glances away that somebody saves who is spoken to: 75 % of listening is spent looking at the speaker."""
+
 SHIFT_SIDE_DEG, SHIFT_UP_DEG = 1.3, 0.9
 LID_PER_DEG_DOWN = 0.014
+
+LOOK_DEG = {"left": (-14.0, 0.0), "right": (14.0, 0.0), "up": (0.0, 10.0), "down": (0.0, -11.0)}
+"""Where a wanted look goes: right and up in the picture."""
 
 _WHERE, _SIDE, _UP, _FAR, _HOW_LONG = range(80, 85)
 
 
 @dataclass(frozen=True, slots=True)
 class GazeState:
-    """The present fixation: from where, to where (degrees, right and up in the picture), since and until when."""
+    """The present fixation: from where, to where (degrees, right and up in the picture), since and until when; look:
+    what was wanted when it began (`style.LOOKS`)."""
 
     seed: int
     count: int
@@ -42,6 +49,7 @@ class GazeState:
     since: int
     until: int
     away: bool
+    look: str = "free"
 
 
 def first_gaze(seed: int) -> GazeState:
@@ -49,31 +57,36 @@ def first_gaze(seed: int) -> GazeState:
 
 
 def gaze_step(
-    index: int, voice: VoiceFeatures, engaged: float, state: GazeState
+    index: int, voice: VoiceFeatures, engaged: float, heard: float, look: str, state: GazeState
 ) -> tuple[float, float, bool, GazeState]:
-    """Gaze relative to the viewer at chunk `index`, whether a large jump begins now, and the new state."""
+    """Gaze relative to the viewer at chunk `index`, whether a large jump begins now, and the new state.
+
+    engaged: 0 silent .. 1 speaking; heard: 0..1, how attentively the face listens; look: one of `style.LOOKS`.
+    """
     back = voice.phrase_end and state.away and index - state.since >= LEAST_CHUNKS
-    if index >= state.until or back:
-        state = _next(index, engaged, state)
+    if index >= state.until or back or look != state.look:
+        state = _next(index, engaged, heard, look, state)
     share = FIRST_FRAME_SHARE if index == state.since and state.count else 1.0
     x, y = (b + share * (t - b) for b, t in zip(state.before, state.target, strict=True))
     jumped = index == state.since and math.dist(state.before, state.target) > LARGE_DEG
     return x, y, jumped, state
 
 
-def _next(index: int, engaged: float, state: GazeState) -> GazeState:
+def _next(index: int, engaged: float, heard: float, look: str, state: GazeState) -> GazeState:
     seed, count = state.seed, state.count + 1
     where, side, up, far = (draw(seed, stream, count) for stream in (_WHERE, _SIDE, _UP, _FAR))
-    away = not state.away and where < AWAY_LISTENING + engaged * (AWAY_SPEAKING - AWAY_LISTENING)
+    leaving = (AWAY_LISTENING + engaged * (AWAY_SPEAKING - AWAY_LISTENING)) * (1 - heard * LESS_AWAY_HEARING)
+    away = look == "free" and not state.away and where < leaving
     if away:
         # Speakers look aside and up, listeners aside and down.
         distance = 5 + 7 * far
         target = (distance * (1 if side < 0.5 else -1), distance * (0.7 * up - 0.45 + 0.2 * engaged))
         median_s = 0.95
     else:
-        target = (SHIFT_SIDE_DEG * (2 * side - 1), SHIFT_UP_DEG * (2 * up - 1))
+        right_deg, up_deg = LOOK_DEG.get(look, (0.0, 0.0))
+        target = (right_deg + SHIFT_SIDE_DEG * (2 * side - 1), up_deg + SHIFT_UP_DEG * (2 * up - 1))
         median_s = 1.9 - 0.7 * engaged
-    return GazeState(seed, count, state.target, target, index, index + _duration(seed, count, median_s), away)
+    return GazeState(seed, count, state.target, target, index, index + _duration(seed, count, median_s), away, look)
 
 
 def _duration(seed: int, count: int, median_s: float) -> int:

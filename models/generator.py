@@ -76,11 +76,11 @@ class FrameGenerator:
         self._head_step = HEAD_STEP * step
         self._head_box = Box(0, 0, *identity.depth_px.shape[::-1])
         self._head_nodes = node_positions(self._head_box, self._head_step)
-        self._head = np.stack([identity.depth_px, identity.hold], -1).astype(np.float32)
+        self._head = np.stack([identity.depth_px, identity.hold, identity.body], -1).astype(np.float32)
 
     def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
         """(S, S, 3) uint8 BGR. At rest it is `identity.picture`, bit for bit."""
-        if not motion.weights.any() and not motion.head.any():
+        if not motion.weights.any() and not _moves(motion):
             return self.identity.picture.copy()
         return self._drawn(motion, ROUNDS)
 
@@ -100,7 +100,7 @@ class FrameGenerator:
 
     def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
         weights = self._with_closings(motion.weights)
-        before_head = self._before_head(motion.head)
+        before_head = self._before_head(motion)
         base, at = self._layer(
             self._base_texture, self._base_fields, self._base_box, self._all, weights, before_head, rounds
         )
@@ -150,23 +150,25 @@ class FrameGenerator:
         around_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
         return ((around_z @ around_x @ around_y)[:2] * np.exp(zoom) - np.eye(2, 3)).astype(np.float32)
 
-    def _head_shift(self, at: Array, head: Array) -> Array:
-        """How far the head's motion takes picture positions `at` (h, w, 2)."""
+    def _shift(self, at: Array, motion: FaceMotion) -> Array:
+        """How far head and body take picture positions `at` (h, w, 2)."""
         own = self.identity
-        turn = self._turn(head)
-        head_here = sample(self._head, self._head_box, self._head_step, at)
+        turn = self._turn(motion.head)
+        here = sample(self._head, self._head_box, self._head_step, at)
         shift = (at - own.centre_px) @ turn[:, :2].T
-        shift += head_here[..., :1] * turn[:, 2]
-        shift += head[3:5] * np.float32(own.unit_px)
-        return np.asarray(shift * head_here[..., 1:], np.float32)
+        shift += here[..., :1] * turn[:, 2]
+        shift += motion.head[3:5] * np.float32(own.unit_px)
+        shift *= here[..., 1:2]
+        shift += here[..., 2:] * (motion.body * np.array([1, -1], np.float32) * np.float32(own.unit_px))
+        return np.asarray(shift, np.float32)
 
-    def _before_head(self, head: Array) -> Field:
-        """(N, N, 2) where each node of the shown picture was before the head moved."""
-        if not head.any():
+    def _before_head(self, motion: FaceMotion) -> Field:
+        """(N, N, 2) where each node of the shown picture was before head and body moved."""
+        if not _moves(motion):
             return self._nodes
         shift = np.zeros_like(self._head_nodes)
         for _ in range(HEAD_ROUNDS):
-            shift = self._head_shift(self._head_nodes - shift, head)
+            shift = self._shift(self._head_nodes - shift, motion)
         rows, columns = self._all.shape
         return self._nodes - enlarge(shift, HEAD_STEP)[:rows, :columns]
 
@@ -202,8 +204,8 @@ class FrameGenerator:
         inner = INNER_SHARE * gap[:, None] * down
         upper = upper + np.clip(inner, -INNER_UPPER * own.unit_px, INNER_UPPER * own.unit_px)
         lower = lower - np.clip(inner, -INNER_LOWER * own.unit_px, INNER_LOWER * own.unit_px)
-        if motion.head.any():
-            upper, lower = (edge + self._head_shift(edge[None], motion.head)[0] for edge in (upper, lower))
+        if _moves(motion):
+            upper, lower = (edge + self._shift(edge[None], motion)[0] for edge in (upper, lower))
         lip, _ = self._layer(self._upper_texture, self._upper_fields, box, box, weights, before_head, rounds)
         region = frame[box.pixels(self._step)]
         origin = np.array([box.left, box.top], np.float32) * self._step
@@ -213,7 +215,7 @@ class FrameGenerator:
             hidden = np.minimum(open_px, 2.0)[:, None] * down
             opening = polygon_alpha(np.concatenate([upper - hidden, lower[::-1]]) - origin, region.shape[:2])
             corners = np.concatenate([origin, origin + region.shape[1::-1]]).astype(int).tolist()
-            moved = self._mouth_moved(motion.head) if motion.head.any() else None
+            moved = self._mouth_moved(motion) if _moves(motion) else None
             over(region, own.mouth.render(motion.weights, upper, lower, tuple(corners), moved), opening)
         beyond = 2 * self.size_px * down
         above = polygon_alpha(
@@ -221,9 +223,13 @@ class FrameGenerator:
         )
         over(region, lip[..., :3], above * lip[..., 3] * np.float32(1 / 255))
 
-    def _mouth_moved(self, head: Array) -> Array:
+    def _mouth_moved(self, motion: FaceMotion) -> Array:
         """(2, 3) the head's motion near the mouth as an affine map of the picture."""
         middle = self.identity.upper_line.mean(0)
-        turn = self._turn(head)[:, :2]
-        shift = self._head_shift(middle[None, None], head)[0, 0]
+        turn = self._turn(motion.head)[:, :2]
+        shift = self._shift(middle[None, None], motion)[0, 0]
         return np.column_stack([np.eye(2, dtype=np.float32) + turn, shift - turn @ middle])
+
+
+def _moves(motion: FaceMotion) -> bool:
+    return bool(motion.head.any() or motion.body.any())

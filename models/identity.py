@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.eyes import Eyes
 from models.mouth import MouthInterior
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 HEAD_STEP = 4
 """Nodes of the displacement grid between two nodes of the coarser grid on which the head turns."""
@@ -40,10 +40,10 @@ class Identity:
     upper_line, lower_line: (n, 2) px, the lips' inner edges, one line if they are shut. lip_down: (2,) of the face.
     upper_contour, lower_contour: (W, n, 2) px per unit of weight.
     closing: (2 * CLOSINGS, n), closings for a gap of 1 px less in each column.
-    depth_px: (M, M) float16 towards the viewer, from the centre of rotation; hold: (M, M) float16 0..1, how much the
-    picture follows the head; M nodes are a grid every HEAD_STEP * step_px pixels. centre_px: (2,). unit_px: the eye
-    distance. mouth: what is seen between the lips; eyes: lids and gaze. Both are None while the photo's own open mouth
-    is being shut.
+    depth_px: (M, M) float16 towards the viewer, from the centre of rotation; hold, body: (M, M) float16 0..1, how much
+    the picture follows the head, and neck and shoulders; M nodes are a grid every HEAD_STEP * step_px pixels.
+    centre_px: (2,). unit_px: the eye distance. mouth: what is seen between the lips; eyes: lids and gaze. Both are
+    None while the photo's own open mouth is being shut.
     """
 
     picture: NDArray[np.uint8]
@@ -62,6 +62,7 @@ class Identity:
     closing: NDArray[np.float32]
     depth_px: NDArray[np.float16]
     hold: NDArray[np.float16]
+    body: NDArray[np.float16]
     centre_px: NDArray[np.float32]
     unit_px: float
     mouth: MouthInterior | None

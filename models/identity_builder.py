@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
+from models.body import body_hold
 from models.eyes import Eyes
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
@@ -49,6 +50,7 @@ INNER_STRIP = 0.022
 """Height of the inner lip that comes to light in an open mouth, in eye distances."""
 
 
+CHIN = 152
 JAW_OPEN = ARKIT_INDEX["jawOpen"]
 JAW_APERTURE = 0.38
 """Mean gap between the lips in eye distances at jawOpen 1: 0.11 at 0.3, the widest vowel of ordinary speech."""
@@ -185,6 +187,7 @@ def _prepared(
         closing=_closing(lips, unit),
         depth_px=depth_px.astype(np.float16),
         hold=hold.astype(np.float16),
+        body=body_hold(picture, points[list(FACE_OVAL)], points[CHIN], unit, len(hold)).astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
         mouth=_mouth(model, fit, picture, lips[0], gain, teeth) if alive else None,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import voice, weights
-from models.blendshapes import FaceMotion
+from models.blendshapes import ARKIT_INDEX, FaceMotion
 from models.idle import IdleMotion
 from models.phonemes import SpeechFrames
 from models.rates import CHUNK_MS, LOOK_AHEADS_MS, MEL_FRAMES
@@ -62,6 +62,10 @@ QUIET_DB = -62.0
 _N = len(SMOOTH)
 _CLOSURE, _TEETH, _TONGUE, _SPEECH, _LOUD_ENOUGH, _LOUDER, _LEVEL, _PITCH = range(2 * _N, 2 * _N + 8)
 _COLUMNS = _PITCH + 1
+
+MOUTH = [i for name, i in ARKIT_INDEX.items() if name.startswith(("mouth", "jaw", "tongue"))]
+ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
+FULLY_ROUND, YIELDED = 0.5, 0.7
 
 _ARTICULATION_OF = [ARTICULATION.index(name) for name in SMOOTH[:4]]
 _TIP_SEEN = {"TH": 1.0, "nn": 0.55, "DD": 0.45, "SS": 0.15}
@@ -224,8 +228,11 @@ class MotionModel:
 
 
 def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion:
-    """One face of the speaking mouth and the idling rest."""
-    return FaceMotion(np.clip(speech_weights + idle.weights, 0.0, 1.0).astype(np.float32), idle.head)
+    """One face of the speaking mouth and the idling rest; a mouth that rounds takes its corners back from a feeling."""
+    rounded = min(1.0, float(speech_weights[ROUNDING].sum()) / FULLY_ROUND)
+    added = idle.weights.copy()
+    added[MOUTH] *= 1 - YIELDED * rounded
+    return FaceMotion(np.clip(speech_weights + added, 0.0, 1.0).astype(np.float32), idle.head, idle.body)
 
 
 def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) -> NDArray[np.float32]:

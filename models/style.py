@@ -34,8 +34,8 @@ class Style:
     blink: whether the eyes blink.
     feeling: one of `FEELINGS`; intensity: how strongly it shows.
     look: one of `LOOKS`.
-    listening: 0..1, how loudly the other side is speaking now, said by whoever hears it; a listener looks at the speaker
-    and nods now and then.
+    listening: 0..1, how loudly the other side is speaking now, said by whoever hears it; a listener looks at the
+    speaker and nods now and then.
     """
 
     mouth: float = 1.0

@@ -220,5 +220,5 @@ def test_unknown_look_ahead_is_refused(model: MotionModel) -> None:
 
 def test_combine_stays_in_range() -> None:
     full = np.ones(len(ARKIT_NAMES), np.float32)
-    motion = combine(full, IdleMotion(full, np.zeros(6, np.float32)))
+    motion = combine(full, IdleMotion(full, np.zeros(6, np.float32), np.zeros(2, np.float32)))
     assert motion.weights.max() == 1.0 and motion.weights.dtype == np.float32

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from models.style import FEELINGS, LOOKS, Style, StyleError
+from models.style import FEELINGS, LOOKS, STYLE_NAMES, Style, StyleError
+from server import STYLE_HELP
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,7 @@ def test_every_feeling_is_taken(feeling: str) -> None:
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_look_is_taken(look: str) -> None:
     assert Style.from_mapping({"look": look}).look == look
+
+
+def test_every_setting_has_a_flag_with_a_word_of_help() -> None:
+    assert set(STYLE_HELP) == set(STYLE_NAMES)
