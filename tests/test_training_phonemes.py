@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import mel
-from models.training import augment, batches, corpus, engines, features, nonspeech, pitch_track
+from models.training import augment, batches, corpus, engines, features, nonspeech, pitch_track, quick_gru
 from models.training.phoneme_network import DELAYS, VOICE, WIDTHS, PhonemeNetwork
 from models.training.realign import realign, runs
 from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEMES
@@ -249,3 +249,38 @@ def test_nobody_is_on_two_sides():
     clips = [corpus.Clip("wuw", "en", f"call{n:05d}", Path(), ()) for n in range(400)]
     counts = Counter(clip.split for clip in clips)
     assert counts == {"train": 340, "test": 40, "dev": 20}
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_the_quick_gru_is_the_gru(steps):
+    torch.manual_seed(0)
+    gru = torch.nn.GRU(24, 24, batch_first=True)
+    answers = []
+    for run in (gru, lambda x, h: quick_gru.run(gru, x, h)):
+        torch.manual_seed(1)
+        heard, start, weight = (torch.randn(s) for s in ((3, steps, 24), (1, 3, 24), (3, steps, 24)))
+        heard.requires_grad_(), start.requires_grad_(), gru.zero_grad()
+        said, last = run(heard, start)
+        ((said * weight).sum() + last.square().sum()).backward()
+        answers.append([said, last, heard.grad, start.grad, *(p.grad.clone() for p in gru.parameters())])
+    for one, other in zip(*answers, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+
+
+def test_a_network_grows_from_an_exported_one(tmp_path):
+    pytest.importorskip("onnx")
+    from models.training.phoneme_export import export
+    from models.training.phoneme_growth import exported_weights, grow
+
+    torch.manual_seed(0)
+    small = PhonemeNetwork(front=8, width=64, head=32, recent=16).eval()
+    export(small, tmp_path / "n.onnx")
+    weights = exported_weights(tmp_path / "n.onnx")
+    same = PhonemeNetwork(front=8, width=64, head=32, recent=16).eval()
+    wide = PhonemeNetwork(front=8, width=96, head=40, recent=20).eval()
+    assert grow(weights, same, seed=0) == grow(weights, wide, seed=0) == []
+    heard = torch.randn(2, 4 * 12, mel.BANDS)
+    with torch.no_grad():
+        before, alike, grown = (n(heard, torch.zeros(2, n.memory_size))[0] for n in (small, same, wide))
+    torch.testing.assert_close(alike, before, atol=5e-3, rtol=5e-3)
+    assert (grown - before).std() < 0.3 * before.std(dim=(0, 1)).mean()

@@ -35,6 +35,11 @@ def rate_at(step: int, steps: int, peak: float) -> float:
     return peak * 0.5 * (1.005 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP)))
 
 
+def steps_done(plan: Plan) -> int:
+    """Where a training that is resumed goes on."""
+    return torch.load(plan.checkpoint)["step"] if plan.resume and plan.checkpoint.exists() else 0
+
+
 def train(
     network: nn.Module,
     loss_at: Callable[[int], tuple[Tensor, dict[str, float]]],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models import mel
 from models.rates import LOOK_AHEADS_MS, MEL_FRAMES, look_ahead_chunks
+from models.training import quick_gru
 from models.visemes import ARTICULATION, PHONEMES, VISEMES
 
 VOICE = ("voicing", "pitch")
@@ -80,7 +81,8 @@ class PhonemeNetwork(nn.Module):
             x, past = block(x, past)
             kept.append(past)
         for gru, past in zip(self.grus, pasts[4:6], strict=True):
-            y, past = gru(x, past.transpose(0, 1).contiguous())
+            past = past.transpose(0, 1).contiguous()
+            y, past = quick_gru.run(gru, x, past) if self.training else gru(x, past)
             x = x + self.drop(y)
             kept.append(past.transpose(0, 1))
         x = self.norm(x)

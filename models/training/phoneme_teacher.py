@@ -20,7 +20,7 @@ from torch.nn import functional
 from models import mel
 from models.training.batches import Sampler
 from models.training.features import CACHE, Shard
-from models.training.loop import Plan, train
+from models.training.loop import Plan, steps_done, train
 from models.training.realign import realign
 from models.visemes import PHONEME_VISEME, PHONEMES, VISEMES
 
@@ -87,7 +87,8 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(options.seed)
     shard, dev = Shard.load(options.cache / "real-0"), Shard.load(options.cache / "dev")
-    sampler = Sampler([shard], options.rows, options.frames, options.seed)
+    plan = Plan(options.steps, options.peak_rate, options.cache / "teacher.pt", options.resume)
+    sampler = Sampler([shard], options.rows, options.frames, options.seed * 1_000_003 + steps_done(plan))
     network = Teacher()
 
     def loss_at(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -102,7 +103,6 @@ def main() -> None:
         average.eval()
         return f"visemes of dev {accuracy(listen(average, dev), dev.phoneme):.4f}"  # type: ignore[arg-type]
 
-    plan = Plan(options.steps, options.peak_rate, options.cache / "teacher.pt", options.resume)
     teacher = train(network, loss_at, plan, judge).eval()
     believed = listen(teacher, shard)  # type: ignore[arg-type]
     phoneme, progress = realign(shard, believed)

@@ -23,8 +23,9 @@ from models import mel
 from models.rates import MEL_FRAMES
 from models.training.batches import Batch, Sampler
 from models.training.features import CACHE, Shard
-from models.training.loop import Plan, train
+from models.training.loop import Plan, steps_done, train
 from models.training.phoneme_export import export
+from models.training.phoneme_growth import exported_weights, grow
 from models.training.phoneme_network import DELAYS, PITCH_ZERO_HZ, WIDTHS, PhonemeNetwork
 from models.visemes import PHONEME_VISEME, PHONEMES, VISEME_INDEX, VISEMES
 
@@ -136,6 +137,7 @@ def main() -> None:
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--name", default="run", help="names the checkpoint")
     parser.add_argument("--start-from", type=Path, help="a checkpoint whose averaged weights to begin with")
+    parser.add_argument("--grow-from", type=Path, help="an exported network, no wider, to begin with")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--export", type=Path)
@@ -145,11 +147,13 @@ def main() -> None:
     network = PhonemeNetwork()
     if options.start_from:
         network.load_state_dict(averaged(options.start_from))
+    elif options.grow_from:
+        grow(exported_weights(options.grow_from), network, options.seed)
     shards, dev = shards_of(options.cache), Shard.load(options.cache / "dev")
-    sampler = Sampler(shards, options.rows, options.frames, options.seed)
+    plan = Plan(options.steps, options.peak_rate, options.cache / f"{options.name}.pt", options.resume)
+    sampler = Sampler(shards, options.rows, options.frames, options.seed * 1_000_003 + steps_done(plan))
     weight = viseme_weights()
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {len(shards)} shards", flush=True)
-    plan = Plan(options.steps, options.peak_rate, options.cache / f"{options.name}.pt", options.resume)
     average = train(
         network,
         lambda step: loss_of(network, sampler.draw(), weight),
