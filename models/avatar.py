@@ -7,7 +7,8 @@ batch is any set of sessions and `render` (no clock) equals the live path (a clo
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,12 +62,18 @@ class AvatarState:
 
 
 class Avatar:
-    """The networks of the chain, loaded once and shared by every session."""
+    """The networks of the chain, loaded once and shared by every session.
 
-    def __init__(self, device: str = "cpu", threads: int = 1) -> None:
+    drawing_threads: pictures of a batch that are drawn at the same time; each is the same picture whatever the number.
+    """
+
+    def __init__(self, device: str = "cpu", threads: int = 1, drawing_threads: int = 1) -> None:
         self._encoder = PhonemeEncoder(device, threads)
         self._motion = MotionModel()
         self._idle = IdleModel()
+        self._draw_all: Callable[[Callable[[_Row], _Row], list[_Row]], Iterable[_Row]] = map
+        if drawing_threads > 1:
+            self._draw_all = ThreadPoolExecutor(drawing_threads, thread_name_prefix="draw").map
 
     def initial_state(self, seed: int, look_ahead_ms: int = DEFAULT_LOOK_AHEAD_MS) -> AvatarState:
         """State of a new session. `seed` decides its blinks and glances. Raises ValueError for a
@@ -92,15 +99,15 @@ class Avatar:
             np.stack([row.chunk for row in inputs]), EncoderState.stack([state.encoder for state in states])
         )
         encoder_ms = _ms_since(started)
-        results = [
-            self._step_one(row, replace(state, encoder=after), frames, encoder_ms)
+        rows = [
+            self._moved(row, replace(state, encoder=after), frames, encoder_ms)
             for row, state, after, frames in zip(inputs, states, encoder.split(), speech.split(), strict=True)
         ]
-        return [frame for frame, _ in results], [state for _, state in results]
+        # A single row is not worth the way to another thread.
+        rows = list(self._draw_all(_drawn, rows)) if len(rows) > 1 else [_drawn(row) for row in rows]
+        return [row.frame for row in rows], [row.state for row in rows]
 
-    def _step_one(
-        self, row: StepInput, state: AvatarState, speech: SpeechFrames, encoder_ms: float
-    ) -> tuple[AvatarFrame | None, AvatarState]:
+    def _moved(self, row: StepInput, state: AvatarState, speech: SpeechFrames, encoder_ms: float) -> _Row:
         index = state.index - state.look_ahead_chunks
         started = time.perf_counter()
         weights, voice, motion_state = self._motion.step(speech, row.style, state.look_ahead_chunks, state.motion)
@@ -109,12 +116,27 @@ class Avatar:
         if index >= 0:
             idle, idle_state = self._idle.step(index, voice, row.style, state.idle)
             motion = combine(weights, idle)
-            stage_ms = {"encoder": encoder_ms, "motion": _ms_since(started)}
-            started = time.perf_counter()
-            picture = row.generator.render(motion) if row.generator else None
-            stage_ms["picture"] = _ms_since(started)
-            frame = AvatarFrame(index, motion, picture, stage_ms)
-        return frame, replace(state, index=state.index + 1, motion=motion_state, idle=idle_state)
+            frame = AvatarFrame(index, motion, None, {"encoder": encoder_ms, "motion": _ms_since(started)})
+        after = replace(state, index=state.index + 1, motion=motion_state, idle=idle_state)
+        return _Row(frame, after, row.generator)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One session's part of a step, between moving and drawing."""
+
+    frame: AvatarFrame | None
+    state: AvatarState
+    generator: FrameGenerator | None
+
+
+def _drawn(row: _Row) -> _Row:
+    if row.frame is None:
+        return row
+    started = time.perf_counter()
+    picture = row.generator.render(row.frame.motion) if row.generator else None
+    stage_ms = row.frame.stage_ms | {"picture": _ms_since(started)}
+    return replace(row, frame=replace(row.frame, picture=picture, stage_ms=stage_ms))
 
 
 def _ms_since(started: float) -> float:

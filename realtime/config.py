@@ -7,7 +7,7 @@ Reads the file named and four environment variables, nothing else. Sections of t
     port = 8080                           look_ahead_ms = 80
     token = "a secret"                    [tts]
     [engine]                              kind = "openai"
-    capacity = 4                          url = "http://localhost:8880/v1"
+    capacity = 0                          url = "http://localhost:8880/v1"
 """
 
 from __future__ import annotations
@@ -51,11 +51,13 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """capacity: sessions at once; slots are made at start, one more is answered 503."""
+    """threads: of the networks. drawing_threads: pictures drawn at the same time; 0: one a core.
+    capacity: sessions at once, one more is answered 503; 0: as many as this machine carries, measured at start."""
 
     device: str = "auto"
     threads: int = 1
-    capacity: int = 4
+    drawing_threads: int = 0
+    capacity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +202,8 @@ def _check(config: Config) -> None:
     between("server.port", 0, 65535)
     between("server.drain_s", 0, 600)
     between("engine.threads", 1, 64)
-    between("engine.capacity", 1, 256)
+    between("engine.drawing_threads", 0, 64)
+    between("engine.capacity", 0, 256)
     between("session.margin_ms", 0, 1000)
     between("session.resume_s", 0, 600)
     between("session.ping_timeout_s", 1, 120)

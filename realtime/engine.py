@@ -2,7 +2,7 @@
 
 Touches one thread and the event loop that it was made in; reads a clock for lateness and timings. Slots are fixed
 at start. A batch that fails is repeated row by row, so that a broken session ends alone. Overload costs pictures,
-never sound: a row that is behind is stepped without drawing.
+never sound, and everybody the same share of them; a row that is behind is stepped without drawing.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from models.avatar import AvatarFrame, StepInput
 from models.generator import FrameGenerator
 from models.rates import SPEECH_CHUNK, look_ahead_chunks
 from models.style import Style
+from realtime import capacity as machine
 from realtime.errors import Busy
 from realtime.metrics import Metrics
 
@@ -35,6 +36,9 @@ MAX_UNDRAWN = 8
 """Pictures in a row that a slot may go without: however far behind, a face still moves three times a second."""
 
 WARM_UP_STEPS = 8
+
+UNMEASURED = 4
+"""Sessions that are let in before the machine has been measured."""
 
 
 class Stepper(Protocol):
@@ -73,7 +77,8 @@ class StepResult:
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A session's place in the engine. `state`, `indices` and `undrawn` belong to the inference thread."""
+    """A session's place in the engine. credit: pictures it may have drawn; it, `state`, `indices`, `undrawn` belong
+    to the inference thread."""
 
     engine: Engine
     state: Any
@@ -83,6 +88,7 @@ class Slot:
     waiting: deque[StepRequest] = field(default_factory=deque)
     indices: deque[int] = field(default_factory=deque)
     undrawn: int = 0
+    credit: float = 1.0
     closed: bool = False
 
     def submit(
@@ -97,10 +103,12 @@ class Slot:
 
 
 class Engine:
-    """Owns the thread. All methods are called from the event loop."""
+    """Owns the thread; all methods are called from the event loop. capacity: sessions at once; 0: as measured."""
 
     def __init__(self, stepper: Stepper, capacity: int, metrics: Metrics) -> None:
-        self.capacity = capacity
+        self.capacity = capacity or UNMEASURED
+        self._measures = not capacity
+        self._budget = machine.PictureBudget()
         self._stepper = stepper
         self._metrics = metrics
         self._slots: list[Slot] = []
@@ -108,13 +116,20 @@ class Engine:
         self._stopping = False
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
-        metrics.capacity.set(capacity)
+        metrics.capacity.set(self.capacity)
 
     async def start(self, generator: FrameGenerator | None = None) -> float:
         """Warms up (with pictures, if given a generator) and starts. Returns the seconds of a warm one-row step."""
         seconds = await self._loop.run_in_executor(None, self._warm_up, generator)
         self._thread.start()
         return seconds
+
+    async def measure(self, generator: FrameGenerator) -> None:
+        """Finds out how many sessions with such a face this machine carries, unless a capacity was given."""
+        if self._measures:
+            found = await self._loop.run_in_executor(None, machine.measured, self._stepper, generator)
+            self.capacity = max(found, self.sessions)
+            self._metrics.capacity.set(self.capacity)
 
     async def stop(self) -> None:
         """Ends the thread after the step in progress."""
@@ -180,17 +195,18 @@ class Engine:
 
     def _step(self, rows: list[tuple[Slot, StepRequest, bool]]) -> None:
         started = self.now()
+        drawn = self._to_draw(rows, started)
         inputs = []
-        for slot, request, behind in rows:
-            # A slot that has more waiting, or whose frame is late already, catches up by not drawing this one.
-            skip = (behind or started >= request.due_at) and slot.undrawn < MAX_UNDRAWN
-            draw = request.generator is not None and not skip
-            slot.undrawn = slot.undrawn + 1 if skip else 0
-            self._metrics.skipped_pictures.inc(skip)
+        for slot, request, _ in rows:
+            draw = slot in drawn
+            slot.undrawn = 0 if draw else slot.undrawn + 1
+            self._metrics.skipped_pictures.inc(request.generator is not None and not draw)
             inputs.append(StepInput(request.chunk, request.generator if draw else None, request.style))
             slot.indices.append(request.index)
         outcomes = self._outcomes(inputs, [slot for slot, _, _ in rows])
         ready = self.now()
+        self._budget.took(ready - started, len(drawn), len(rows) - len(drawn))
+        self._metrics.step_s.observe(ready - started)
         self._metrics.batch_rows.observe(len(rows))
         deliveries: list[tuple[Slot, StepResult | BaseException]] = []
         for (slot, request, _), outcome in zip(rows, outcomes, strict=True):
@@ -205,6 +221,18 @@ class Engine:
             self._loop.call_soon_threadsafe(_deliver, deliveries)
         except RuntimeError:
             self._stopping = True
+
+    def _to_draw(self, rows: list[tuple[Slot, StepRequest, bool]], now: float) -> set[Slot]:
+        """Who gets a picture in this step."""
+        share, drawn = self._budget.share(len(self._slots)), set()
+        for slot, request, behind in rows:
+            slot.credit = min(slot.credit + share, 2.0)
+            # A slot that has more waiting, or whose frame is late already, catches up by not drawing this one.
+            in_time = not behind and now < request.due_at and slot.credit >= 1.0
+            if request.generator is not None and (in_time or slot.undrawn >= MAX_UNDRAWN):
+                slot.credit = max(slot.credit - 1.0, 0.0)
+                drawn.add(slot)
+        return drawn
 
     def _outcomes(self, inputs: list[StepInput], slots: list[Slot]) -> list[AvatarFrame | BaseException | None]:
         """The batch's frames; where the batch fails, each row's own frame or exception."""
@@ -222,7 +250,7 @@ class Engine:
     def _warm_up(self, generator: FrameGenerator | None) -> float:
         """Runs every batch size once and a single row a few times, so that the first session is not the slow one."""
         silence = StepInput(np.zeros(SPEECH_CHUNK, np.float32), generator, Style())
-        for rows in {1, 2, self.capacity}:
+        for rows in {1, 2, min(self.capacity, UNMEASURED)}:
             self._stepper.step([silence] * rows, [self._stepper.initial_state(0, 0) for _ in range(rows)])
         states = [self._stepper.initial_state(0, 0)]
         durations = []

@@ -68,6 +68,12 @@ class Metrics:
         self.batch_rows = Histogram(
             "mouthpiece_batch_rows", "sessions in one step", registry=self.registry, buckets=(1, 2, 4, 8, 16, 32, 64)
         )
+        self.step_s = Histogram(
+            "mouthpiece_step_seconds",
+            "seconds of one step of the models, all its pictures included",
+            registry=self.registry,
+            buckets=STAGE_BUCKETS_S,
+        )
         self.stage_s = Histogram(
             "mouthpiece_stage_seconds",
             "seconds a chunk spends in each stage; 'total' is from its last sample received to its release",

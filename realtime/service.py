@@ -12,8 +12,10 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 from aiohttp import web
 
+from realtime import capacity
 from realtime.config import Config
 from realtime.engine import Engine, Stepper
 from realtime.errors import BadConfig, MouthpieceError
@@ -58,7 +60,9 @@ class Service:
         if stepper is None:
             from models.avatar import Avatar
 
-            stepper = Avatar(config.engine.device, config.engine.threads)
+            stepper = Avatar(
+                config.engine.device, config.engine.threads, config.engine.drawing_threads or capacity.cores()
+            )
         if make_peer is None:
             from realtime.webrtc import Peer
 
@@ -79,11 +83,16 @@ class Service:
         log.info("models ready: %.1f ms a step without picture", seconds * 1000)
 
     async def warm_up(self) -> None:
-        """Makes every avatar that ships ready to draw, one after the other."""
+        """Makes every avatar that ships ready to draw, one after the other; the first one shows what fits here."""
+        measured = False
         for avatar in await asyncio.to_thread(self.store.list):
             if avatar.builtin:
                 try:
-                    await self.avatars.get(avatar.name)
+                    ready = await self.avatars.get(avatar.name)
+                    if not measured:
+                        measured = True
+                        await self.engine.measure(ready.generator)
+                        log.info("room for %d sessions at once", self.engine.capacity)
                 except MouthpieceError as error:
                     log.warning("the avatar '%s' cannot be used: %s", avatar.name, error)
                 except Exception:
@@ -110,6 +119,8 @@ def run(config: Config) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aioice").setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    # Rows of a batch are drawn side by side; OpenCV's own threads would only wait for the same cores.
+    cv2.setNumThreads(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config))
 

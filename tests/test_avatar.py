@@ -71,6 +71,20 @@ def test_a_batch_is_its_sessions_alone_whenever_they_start(avatar):
                 same(mine, expected)
 
 
+def test_pictures_drawn_side_by_side_are_the_same_pictures(avatar):
+    parallel = Avatar(drawing_threads=3)
+    chunks = [buzz(0.6, seed) for seed in range(4)]
+    states = [[one.initial_state(seed, 40) for seed in range(4)] for one in (avatar, parallel)]
+    for tick in range(len(chunks[0])):
+        inputs = [StepInput(sound[tick], MotionPicture(), Style()) for sound in chunks]
+        frames, states[0] = avatar.step(inputs, states[0])
+        side_by_side, states[1] = parallel.step(inputs, states[1])
+        for one, other in zip(frames, side_by_side, strict=True):
+            assert (one is None) == (other is None)
+            if one:
+                assert one.index == other.index and (one.picture == other.picture).all()
+
+
 @pytest.mark.parametrize("look_ahead_ms", LOOK_AHEADS_MS)
 def test_frames_come_in_order_after_the_look_ahead(avatar, look_ahead_ms):
     frames = alone(avatar, buzz(0.6, 1), 0, look_ahead_ms)

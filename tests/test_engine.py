@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.blendshapes import FaceMotion
 from models.style import Style
-from realtime.engine import MAX_UNDRAWN, MAX_WAITING, Engine, Slot, StepResult
+from realtime.engine import MAX_UNDRAWN, MAX_WAITING, UNMEASURED, Engine, Slot, StepResult
 from realtime.errors import Busy
 from realtime.metrics import Metrics
 from tests.fake_media import until
@@ -193,3 +195,46 @@ async def test_the_loop_runs_while_the_thread_computes(engine: Engine, avatar: F
     assert ticks == 20 and not client.results
     gate.set()
     await client.until(results=1)
+
+
+async def test_what_nobody_set_is_measured(avatar: FakeAvatar, metrics: Metrics) -> None:
+    engine = Engine(avatar, capacity=0, metrics=metrics)
+    assert engine.capacity == UNMEASURED
+    avatar.before_step = lambda: time.sleep(0.05)
+    await engine.measure(FakeGenerator())  # type: ignore[arg-type]
+    assert engine.capacity == 1 == metrics.registry.get_sample_value("mouthpiece_capacity")
+
+
+async def test_what_somebody_set_stands(engine: Engine) -> None:
+    await engine.measure(FakeGenerator())  # type: ignore[arg-type]
+    assert engine.capacity == 3
+
+
+async def test_under_overload_all_lose_pictures_alike_and_none_loses_sound(metrics: Metrics) -> None:
+    sessions, ticks, draw_s = 8, 40, 0.01
+
+    class SlowGenerator(FakeGenerator):
+        def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
+            time.sleep(draw_s)
+            return super().render(motion)
+
+    engine = Engine(FakeAvatar(), capacity=sessions, metrics=metrics)
+    await engine.start()
+    clients, generator = [Client(engine) for _ in range(sessions)], SlowGenerator()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for tick in range(ticks):
+        for place, client in enumerate(clients):
+            # Ticks fall anywhere, as sessions begin anywhere.
+            at = began + 0.04 * (tick + place / sessions)
+            await asyncio.sleep(at - loop.time())
+            client.slot.submit(tick, chunk(0.5), generator, Style(), at + 0.05)  # type: ignore[arg-type]
+    await asyncio.gather(*(client.until(results=ticks) for client in clients))
+    await engine.stop()
+    assert [[result.index for result in client.results] for client in clients] == [list(range(ticks))] * sessions
+    drawn = [[r.index for r in client.results if r.frame and r.frame.picture is not None] for client in clients]
+    counts = [len(indices) for indices in drawn]
+    # Half of the pictures can be drawn in time. Each session has its share, and nobody's face stands still.
+    assert 0.25 * ticks < min(counts) and max(counts) < 0.75 * ticks
+    assert max(counts) - min(counts) <= 0.25 * ticks, counts
+    assert max(int(np.diff(indices).max()) for indices in drawn) <= MAX_UNDRAWN + 1

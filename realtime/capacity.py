@@ -1,0 +1,102 @@
+"""How many sessions this machine carries, measured; and what share of its pictures each gets when there are too many.
+
+Runs the models and encoders and reads a clock while it measures; the rest is arithmetic.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from models.avatar import AvatarFrame, StepInput
+from models.generator import FrameGenerator
+from models.rates import SPEECH_CHUNK
+from models.style import Style
+from realtime.codecs import H264Encoder
+from realtime.timebase import CHUNK_S
+
+HEADROOM = 0.8
+"""Share of a tick that a full step and its encoding may take; the rest is for what else runs."""
+
+LOOP_S = 0.003
+"""What the event loop spends on a session in each tick: packets, encryption, voice detection, queues."""
+
+MOST = 256
+REPEATS = 5
+PROBE_BPS = 1_000_000
+
+BUSY = 0.9
+"""Share of a tick that steps may take before pictures are left out."""
+
+STEP_COST = 0.25
+"""A row without a picture costs about so much of one with."""
+
+SMOOTHING = 0.1
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def most_rows(step_s: Callable[[int], float], bound_s: float, most: int) -> int:
+    """The most rows (at least 1) whose step takes `bound_s`: doubled until it is too long, then in between."""
+    few, few_s = 1, step_s(1)
+    while few_s <= bound_s and few < most:
+        many = min(2 * few, most)
+        many_s = step_s(many)
+        if many_s > bound_s:
+            return few + int((many - few) * (bound_s - few_s) / (many_s - few_s))
+        few, few_s = many, many_s
+    return few
+
+
+def measured(stepper: Any, generator: FrameGenerator) -> int:
+    """Sessions that fit, by running full steps of speaking faces and encoding their pictures (a second or so)."""
+    workers = cores()
+    encoders = [H264Encoder(PROBE_BPS) for _ in range(workers)]
+    noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_CHUNK).astype(np.float32)
+    row = StepInput(noise, generator, Style())
+    encoded = itertools.count()
+
+    def encode(encoder: H264Encoder, frames: Sequence[AvatarFrame | None]) -> None:
+        for frame in frames:
+            encoder.encode(frame.picture if frame else None, next(encoded), False)
+
+    def step_s(rows: int) -> float:
+        states = [stepper.initial_state(seed, 0) for seed in range(rows)]
+        took = []
+        for _ in range(REPEATS):
+            started = time.perf_counter()
+            frames, states = stepper.step([row] * rows, states)
+            list(pool.map(encode, encoders, [frames[worker::workers] for worker in range(workers)]))
+            took.append(time.perf_counter() - started)
+        return min(took) + rows * LOOP_S / min(workers, 2)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return most_rows(step_s, HEADROOM * CHUNK_S, MOST)
+
+
+class PictureBudget:
+    """The share of pictures that a session may have drawn, from how long the last steps took."""
+
+    def __init__(self) -> None:
+        self._seconds = self._pictures = 0.0  # running means of a step
+
+    def share(self, sessions: int) -> float:
+        """0..1, the same for each of so many sessions: what their steps and pictures leave of a tick."""
+        full_s = sessions * self._seconds / max(self._pictures, 0.1)
+        if full_s <= BUSY * CHUNK_S:
+            return 1.0
+        return max(0.0, (BUSY * CHUNK_S / full_s - STEP_COST) / (1 - STEP_COST))
+
+    def took(self, seconds: float, drawn: int, undrawn: int) -> None:
+        """A step of so many rows with and without a picture took so long."""
+        self._seconds += SMOOTHING * (seconds - self._seconds)
+        self._pictures += SMOOTHING * (drawn + STEP_COST * undrawn - self._pictures)
