@@ -73,7 +73,7 @@ UPPER_LIP = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 76, 184, 74, 73, 7
              62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292]  # fmt: skip
 """Landmarks that move with the upper lip."""
 
-INCISORS_BELOW_CM = 0.30
+INCISORS_BELOW_CM = 0.36
 """Edge of the upper incisors below the line between closed lips, which is seen; the fit only guesses it."""
 
 OWN_INCISORS_BELOW_CM = (0.15, 0.5)

@@ -32,16 +32,21 @@ from models.mouth_builder import (
 from models.own_teeth import OwnTeeth
 
 TONGUE_OUT = ARKIT_INDEX["tongueOut"]
-TONGUE_TIP_UP = 0.3
-"""Value of tongueOut at which the tip touches the upper teeth (L, N, T, TH); below it the tip is on its way up."""
+TONGUE_TIP_UP = 0.14
+"""Value of tongueOut at which the tip touches the upper teeth (L, N, T, D); below it the tip is on its way up."""
 
-TIP_TRAVEL_CM, TIP_HEIGHT = 0.45, 0.4
-"""How far the tip comes up, and how much taller the tongue then is."""
+BETWEEN_TEETH = 1.6
+"""Share of that from which the tip is seen between the rows, before the upper one (TH)."""
+
+TIP_FROM_CM, TIP_BEHIND_CM, TIP_BETWEEN_CM = 0.10, 0.12, 0.16
+"""Top of the tip: below the lower teeth's edge at rest, above the upper one's edge behind it, and before it."""
 
 INCISAL_SHOW_CM = (0.25, 0.4)
-LIP_SHADOW = 0.03
-"""Reach of the upper lip's shadow in eye distances."""
+LIP_SHADOW, TEETH_SHADOW = 0.03, 0.09
+"""Reach of the shadow of upper lip and upper teeth, in eye distances."""
 
+Array = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 Box = tuple[int, int, int, int]
 
 
@@ -51,7 +56,8 @@ class MouthInterior:
 
     upper: (h, w, 4), lower, tongue: (4, h, w, 4), premultiplied BGRA uint8 at twice the photo's resolution, the last
     two one for each of `JAW_KEYS`; *_anchor: (2,) the incisal edge in them. upper_at, lower_at: (2,) that edge in the
-    photo. jaw_travel: (52, 2) px, how far each weight moves the lower one. own_jaw: jawOpen of the photo itself.
+    photo. tip, hollow: (h, w, 4), the raised tip of the tongue, anchored at its top, and what is behind it, anchored at
+    its middle. jaw_travel: (52, 2) px, how far each weight moves the lower row. own_jaw: jawOpen of the photo itself.
     cavity: (3,) BGR. down_per_cm: (2,) px, a centimetre down the head. unit_px: distance of the outer eye corners.
     """
 
@@ -61,6 +67,10 @@ class MouthInterior:
     lower_anchor: NDArray[np.float32]
     tongue: NDArray[np.uint8]
     tongue_anchor: NDArray[np.float32]
+    tip: NDArray[np.uint8]
+    tip_anchor: NDArray[np.float32]
+    hollow: NDArray[np.uint8]
+    hollow_anchor: NDArray[np.float32]
     upper_at: NDArray[np.float32]
     lower_at: NDArray[np.float32]
     jaw_travel: NDArray[np.float32]
@@ -96,6 +106,10 @@ class MouthInterior:
             lower_anchor=layers.lower_anchor,
             tongue=layers.tongue,
             tongue_anchor=layers.tongue_anchor,
+            tip=layers.tip,
+            tip_anchor=layers.tip_anchor,
+            hollow=layers.hollow,
+            hollow_anchor=layers.hollow_anchor,
             upper_at=upper_at.astype(np.float32),
             lower_at=lower_at.astype(np.float32),
             jaw_travel=travel.astype(np.float32),
@@ -139,36 +153,55 @@ class MouthInterior:
         size = right - left, bottom - top
         origin = np.array([left, top], np.float32)
 
+        jaw_at = self.lower_at + weights @ self.jaw_travel
+        jaw = float(self.own_jaw + weights[JAW_OPEN])
+        tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
+        teeth_light, deep_light = self._light(upper_lip - origin, lower_lip - origin, size)
         canvas = np.empty((size[1], size[0], 3), np.float32)
         canvas[:] = self.cavity
-        jaw_at = self.lower_at + weights @ self.jaw_travel
-        tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
-        tongue_at = jaw_at - (TONGUE_RAISED_CM + LOWER_LOWERED_CM + TIP_TRAVEL_CM * min(tip, 1.0)) * self.down_per_cm
-        tall = 1 + TIP_HEIGHT * min(tip, 1.0)
-        jaw = float(self.own_jaw + weights[JAW_OPEN])
-        lower = self.lower, self.lower_anchor, jaw_at, 1.0
-        tongue = self.tongue, self.tongue_anchor, tongue_at, tall
-        for pictures, anchor, at, height in (lower, tongue) if tip > 1 else (tongue, lower):
-            _lay(canvas, _between(pictures, jaw), anchor, at, map_, origin, height)
-        _lay(canvas, self.upper, self.upper_anchor, self.upper_at, map_, origin)
-        canvas *= self._light(upper_lip - origin, lower_lip - origin, size)[..., None]
+
+        def lay(picture: Picture, anchor: Array, at: NDArray[np.floating], light: Array) -> None:
+            turn = map_[:, :2] / RESOLUTION
+            shift = map_[:, :2] @ at + map_[:, 2] - origin - turn @ anchor
+            laid = cv2.warpAffine(picture, np.column_stack([turn, shift]), size, flags=cv2.INTER_LINEAR)
+            canvas[:] = canvas * (1 - laid[..., 3:] * np.float32(1 / 255)) + laid[..., :3] * light[..., None]
+
+        lay(self.hollow, self.hollow_anchor, (self.upper_at + jaw_at) / 2, deep_light)
+        raised = TONGUE_RAISED_CM + LOWER_LOWERED_CM
+        lay(_between(self.tongue, jaw), self.tongue_anchor, jaw_at - raised * self.down_per_cm, deep_light)
+        if 0 < tip <= BETWEEN_TEETH:
+            lay(self.tip, self.tip_anchor, self._tip_at(jaw_at, tip), deep_light)
+        lay(_between(self.lower, jaw), self.lower_anchor, jaw_at, deep_light)
+        lay(self.upper, self.upper_anchor, self.upper_at, teeth_light)
+        if tip > BETWEEN_TEETH:
+            lay(self.tip, self.tip_anchor, self._tip_at(jaw_at, tip), teeth_light)
         out[top - y0 : bottom - y0, left - x0 : right - x0] = canvas.clip(0, 255)
         return out
 
-    def _light(
-        self, upper: NDArray[np.float32], lower: NDArray[np.float32], size: tuple[int, int]
-    ) -> NDArray[np.float32]:
-        """(h, w) share of the light that comes in: less under the upper lip, at the corners and in a narrow mouth."""
+    def _tip_at(self, jaw_at: Array, tip: float) -> Array:
+        """Where the top of the tongue's tip is, which rises by `tip` from the lower teeth's edge to the upper ones'."""
+        start = jaw_at + TIP_FROM_CM * self.down_per_cm
+        end = self.upper_at - (TIP_BETWEEN_CM if tip > BETWEEN_TEETH else TIP_BEHIND_CM) * self.down_per_cm
+        return np.asarray(start + (end - start) * min(tip, 1.0), np.float32)
+
+    def _light(self, upper: Array, lower: Array, size: tuple[int, int]) -> tuple[Array, Array]:
+        """(h, w) share of the light that falls on the upper teeth, and on all behind and below them.
+
+        Less under the upper lip, at the corners and in a narrow mouth; the upper teeth, right behind the lips, lose
+        little.
+        """
         columns, rows = (np.arange(n, dtype=np.float32) for n in size)
         above = np.interp(columns, *_by_column(upper))
         below = np.interp(columns, *_by_column(lower))
         unit = float(self.unit_px)
-        under = np.clip((rows[:, None] - above) / (LIP_SHADOW * unit), 0, 1)
-        shadow = 0.7 + 0.3 * under * (2 - under)
         gap = np.maximum(below - above, 0)
         wide = np.clip(gap / (0.05 * unit), 0, 1)
-        open_ = 0.88 + 0.12 * min(float(gap.max()) / (0.07 * unit), 1.0)
-        return (shadow * (0.7 + 0.3 * wide) * open_).astype(np.float32)
+        open_ = min(float(gap.max()) / (0.07 * unit), 1.0)
+        under = np.clip((rows[:, None] - above) / (LIP_SHADOW * unit), 0, 1)
+        under_teeth = np.clip((rows[:, None] - above) / (TEETH_SHADOW * unit), 0, 1)
+        teeth = (0.74 + 0.26 * under * (2 - under)) * (0.86 + 0.14 * wide) * (0.94 + 0.06 * open_)
+        deep = (0.55 + 0.45 * under_teeth) * (0.70 + 0.30 * wide) * (0.85 + 0.15 * open_)
+        return teeth.astype(np.float32), deep.astype(np.float32)
 
 
 def _snap(model: FaceModel, fit: FaceFit, down: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -189,27 +222,6 @@ def _between(pictures: NDArray[np.uint8], jaw_open: float) -> NDArray[np.uint8]:
     first = min(int(place), len(JAW_KEYS) - 2)
     share = place - first
     return cv2.addWeighted(pictures[first], 1 - share, pictures[first + 1], share, 0)
-
-
-def _lay(
-    canvas: NDArray[np.float32],
-    picture: NDArray[np.uint8],
-    anchor: NDArray[np.float32],
-    at: NDArray[np.float32],
-    moved: NDArray[np.float32],
-    origin: NDArray[np.float32],
-    height: float = 1.0,
-) -> None:
-    """Puts a layer on `canvas` with its `anchor` at the photo's position `at`, moved with the head.
-
-    height: what is stretched upright by it is lit as much more, because it turns towards the viewer.
-    """
-    turn = moved[:, :2] * [1.0, height] / RESOLUTION
-    shift = moved[:, :2] @ at + moved[:, 2] - origin - turn @ anchor
-    size = canvas.shape[1], canvas.shape[0]
-    laid = cv2.warpAffine(picture, np.column_stack([turn, shift]), size, flags=cv2.INTER_LINEAR)
-    canvas *= 1 - laid[..., 3:] * np.float32(1 / 255)
-    canvas += laid[..., :3] * np.float32(height)
 
 
 def _by_column(edge: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

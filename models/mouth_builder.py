@@ -17,6 +17,11 @@ from models.face_model import FaceModel
 from models.fit import FaceFit
 from models.mesh_paint import LIGHT, paint, vertex_normals
 from models.own_teeth import OwnTeeth
+from models.teeth import ARCHES, Row, RowName, build_row, carried, row_motion
+from models.tongue import build_tongue, paint_hollow, paint_tip
+
+LUMA = np.array([0.114, 0.587, 0.299], np.float32)
+"""Share of blue, green and red in brightness."""
 
 JAW_KEYS = (0.0, 0.2, 0.45, 0.8)
 """Values of jawOpen at which the jaw is painted."""
@@ -26,7 +31,7 @@ RESOLUTION = 2
 
 JAW_OPEN = ARKIT_INDEX["jawOpen"]
 JAW_SHAPES = [ARKIT_INDEX[name] for name in ("jawForward", "jawRight", "jawLeft", "jawOpen")]
-UPPER_LOWERED_CM, LOWER_LOWERED_CM, TONGUE_RAISED_CM = 0.10, 0.20, 0.30
+UPPER_LOWERED_CM, LOWER_LOWERED_CM, TONGUE_RAISED_CM = 0.10, 0.10, 0.10
 """Where rows and tongue look right behind lips that were fitted from landmarks."""
 
 UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3), (2.6, 2.4, 1.2)
@@ -39,11 +44,13 @@ _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 
 @dataclass(frozen=True, slots=True)
 class Tones:
-    """Colours (3,) BGR 0..255 in the photo's light: of a tooth in full light, of gums and tongue, of the cavity."""
+    """Colours (3,) BGR 0..255 in the photo's light: of a tooth in full light, of gums and tongue, of the inside of the
+    cheeks where light falls on it, of the throat."""
 
     tooth: NDArray[np.float32]
     gum: NDArray[np.float32]
     tongue: NDArray[np.float32]
+    wall: NDArray[np.float32]
     cavity: NDArray[np.float32]
 
 
@@ -57,6 +64,10 @@ class Layers:
     lower_anchor: NDArray[np.float32]
     tongue: NDArray[np.uint8]
     tongue_anchor: NDArray[np.float32]
+    tip: NDArray[np.uint8]
+    tip_anchor: NDArray[np.float32]
+    hollow: NDArray[np.uint8]
+    hollow_anchor: NDArray[np.float32]
 
 
 def landmark_px(model: FaceModel, fit: FaceFit, landmarks: tuple[int, ...]) -> NDArray[np.float32]:
@@ -76,7 +87,8 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
     skin = _patch_median(photo_bgr, landmark_px(model, fit, _CHEEKS), 0.25 * fit.pose.scale_px)
     whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
     white = max(whites, key=_luma)
-    luma = float(np.clip(max(1.15 * _luma(white), 1.18 * _luma(skin)), 140, 228))
+    brightest = max(_luma(_eye_white(photo_bgr, landmark_px(model, fit, eye), (0.88, 0.97))) for eye in _EYES)
+    luma = float(np.clip(max(1.15 * _luma(white), 1.18 * _luma(skin)), 150, max(brightest, 172)))
     colourful = _colourful(photo_bgr)
     tint = skin / max(_luma(skin), 1)
     cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.95, 1.05)
@@ -90,58 +102,52 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
 
     return Tones(
         # A little of the lips' red is thrown on the teeth.
-        tooth=tone((0.85, 0.93, 1.0), 1.0, 0.06) if own is None else own.colour,
-        gum=tone((0.52, 0.50, 0.88), 0.50, 0.4),
-        tongue=tone((0.46, 0.45, 0.86), 0.44, 0.4),
-        cavity=tone((0.42, 0.38, 0.80), 0.12, 0.3),
+        tooth=tone((0.89, 0.95, 1.0), 1.0, 0.04) if own is None else own.colour,
+        gum=tone((0.55, 0.52, 0.88), 0.56, 0.4),
+        tongue=tone((0.50, 0.47, 0.86), 0.70, 0.35),
+        wall=tone((0.40, 0.36, 0.82), 0.30, 0.3),
+        cavity=tone((0.42, 0.38, 0.80), 0.055, 0.3),
     )
 
 
 def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
-    """Pictures of the upper row, and of lower row and tongue at each of `JAW_KEYS`."""
-    gums = model.triangles[model.part_triangles["gums_and_tongue"]]
-    tongue, lower_gum, upper_gum = split_gums(model, gums)
-    rows = {name: model.triangles[model.part_triangles[name]] for name in ("teeth_upper", "teeth_lower")}
-    albedo = np.zeros((len(model.neutral), 3), np.float32)
-    albedo[gums] = tones.gum
-    albedo[tongue] = tones.tongue
-    for name, row in rows.items():
-        albedo[model.parts[name]] = tones.tooth * _tooth_tints(model, name)[:, None]
-        albedo[row] *= 1.0 if name == "teeth_upper" else 0.86
+    """Pictures of the upper row, of lower row and tongue at each of `JAW_KEYS`, of the raised tip and of the hollow."""
+    step = fit.pose.scale_px * RESOLUTION
+    rows: dict[RowName, Row] = {name: build_row(name, tones.tooth, tones.gum) for name in ARCHES}
+    tongue = build_tongue(tones.tongue)
 
-    def layer(jaw_open: float, triangles: NDArray[np.int32], anchor: NDArray[np.float32], crop_cm, fade_cm: float):
-        head = jaw_vertices(model, fit, jaw_open)
-        step = fit.pose.scale_px * RESOLUTION
+    def layer(mesh: Row, name: RowName, jaw_open: float, crop_cm: tuple[float, ...], fade_cm: float, wet: float):
+        part = model.parts[name]
+        motion = row_motion(model.neutral[part], jaw_vertices(model, fit, jaw_open)[part])
+        place, depth = model.project(carried(mesh.vertices, motion), fit.pose)
         half, above, below = (value * step for value in crop_cm)
+        at = incisor_px(model, fit, name, jaw_open)
+        in_layer = np.c_[(place - at) * RESOLUTION + [half, above], depth * step].astype(np.float32)
+        light, glint = _shade(in_layer, mesh.triangles, depth, fade_cm)
+        lit = mesh.colours * light[:, None] + wet * _luma(tones.tooth) * glint[:, None]
+        if mesh is not tongue:  # the front teeth in full light are as bright as they may be
+            lit *= _luma(tones.tooth) / np.quantile(lit @ LUMA, 0.97)
+        lit *= np.minimum(1, _luma(tones.tooth) / np.maximum(lit @ LUMA, 1))[:, None]
         size = int(np.ceil(above + below)), int(np.ceil(2 * half))
-        place, depth = model.project(head, fit.pose)
-        in_layer = np.c_[(place - anchor) * RESOLUTION + [half, above], depth * step].astype(np.float32)
-        lit = albedo * _shade(in_layer, triangles, depth, fade_cm)[:, None]
-        painted = cv2.GaussianBlur(paint(in_layer, triangles, lit, size), (0, 0), 0.03 * step)
+        painted = cv2.GaussianBlur(paint(in_layer, mesh.triangles, lit, size), (0, 0), 0.02 * step)
         return painted, np.array([half, above], np.float32)
 
-    upper, upper_anchor = layer(
-        0.0,
-        np.concatenate([upper_gum, rows["teeth_upper"]]),
-        incisor_px(model, fit, "teeth_upper", 0.0),
-        UPPER_CROP_CM,
-        3.2,
-    )
-    jaws = [
-        (
-            layer(key, np.concatenate([lower_gum, rows["teeth_lower"]]), at, LOWER_CROP_CM, 3.2),
-            layer(key, tongue, at, TONGUE_CROP_CM, 3.0),
-        )
-        for key in JAW_KEYS
-        for at in [incisor_px(model, fit, "teeth_lower", key)]
-    ]
+    upper, upper_anchor = layer(rows["teeth_upper"], "teeth_upper", 0.0, UPPER_CROP_CM, 2.8, 0.20)
+    lowers = [layer(rows["teeth_lower"], "teeth_lower", key, LOWER_CROP_CM, 2.6, 0.12) for key in JAW_KEYS]
+    tongues = [layer(tongue, "teeth_lower", key, TONGUE_CROP_CM, 6.0, 0.22) for key in JAW_KEYS]
+    tip, tip_anchor = paint_tip(tones.tongue, step)
+    hollow, hollow_anchor = paint_hollow(tones.cavity, tones.wall, step)
     return Layers(
-        upper,
-        upper_anchor,
-        np.stack([row for (row, _), _ in jaws]),
-        jaws[0][0][1],
-        np.stack([picture for _, (picture, _) in jaws]),
-        jaws[0][1][1],
+        upper=upper,
+        upper_anchor=upper_anchor,
+        lower=np.stack([picture for picture, _ in lowers]),
+        lower_anchor=lowers[0][1],
+        tongue=np.stack([picture for picture, _ in tongues]),
+        tongue_anchor=tongues[0][1],
+        tip=tip,
+        tip_anchor=tip_anchor,
+        hollow=hollow,
+        hollow_anchor=hollow_anchor,
     )
 
 
@@ -183,42 +189,16 @@ def incisor_vertices(model: FaceModel, row: str) -> NDArray[np.int64]:
     )
 
 
-def split_gums(
-    model: FaceModel, gums: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Triangles of tongue, lower and upper gum. The mesh is one piece: the jaw's travel and the arch of teeth tell."""
-    travel = -model.expression[JAW_OPEN, :, 1]
-    full = travel[incisor_vertices(model, "teeth_lower")].mean()
-    middle = model.neutral[gums].mean(1)
-    lower = travel[gums].mean(1) > 0.25 * full
-    teeth = model.neutral[model.parts["teeth_lower"]]
-    depths = np.linspace(teeth[:, 2].min(), teeth[:, 2].max() - 0.45, 12)
-    widths = [np.abs(teeth[np.abs(teeth[:, 2] - z) < 0.5, 0]).mean() for z in depths]
-    inside = np.abs(middle[:, 0]) < np.interp(middle[:, 2], depths, widths, right=0.0) - 0.2
-    return gums[lower & inside], gums[lower & ~inside], gums[~lower & (middle[:, 2] > 6)]
-
-
 def _shade(
     vertices: NDArray[np.float32], triangles: NDArray[np.int32], depth: NDArray[np.float32], fade_cm: float
-) -> NDArray[np.float32]:
-    """(V,) Lambert over ambient light, fading with the depth behind the foremost vertex."""
-    used = np.unique(triangles)
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(V,) Lambert over ambient light, fading with the depth behind the foremost vertex; and (V,) the wet highlight."""
     normals = vertex_normals(vertices * np.array([1, -1, 1], np.float32), triangles)
     lambert = np.clip(normals @ LIGHT, 0, 1)
-    facing = np.clip(normals[:, 2], 0, 1)
-    behind = depth[used].max() - depth
-    return (0.45 + 0.55 * lambert) * (0.6 + 0.4 * np.sqrt(facing)) * np.exp(-behind / fade_cm)
-
-
-def _tooth_tints(model: FaceModel, row: str) -> NDArray[np.float32]:
-    """(n,) brightness of each vertex of a row: no two teeth are alike, and the neck is darker than the edge."""
-    part = model.parts[row]
-    own = model.neutral[part]
-    side = 1.0 if row == "teeth_upper" else -1.0
-    edge = (own[:, 1] * side).min()
-    along = np.clip((own[:, 1] * side - edge) / 0.9, 0, 1)
-    tooth = np.round(own[:, 0] / 0.75)
-    return (1.0 - 0.10 * along**2 + 0.02 * np.sin(tooth * 2.4)).astype(np.float32)
+    halfway = LIGHT + np.array([0, 0, 1], np.float32)
+    glint = np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 40
+    fade = np.exp(-(depth.max() - depth) / fade_cm)
+    return (0.42 + 0.58 * lambert) * fade, glint * fade
 
 
 def _colourful(photo_bgr: NDArray[np.uint8]) -> float:
@@ -229,7 +209,7 @@ def _colourful(photo_bgr: NDArray[np.uint8]) -> float:
 
 
 def _luma(colour: NDArray[np.floating]) -> float:
-    return float(np.asarray(colour, np.float32) @ np.array([0.114, 0.587, 0.299], np.float32))
+    return float(np.asarray(colour, np.float32) @ LUMA)
 
 
 def _patch_median(picture: NDArray[np.uint8], centres: NDArray[np.float32], radius_px: float) -> NDArray[np.float32]:
@@ -240,13 +220,15 @@ def _patch_median(picture: NDArray[np.uint8], centres: NDArray[np.float32], radi
     return np.median(inside, axis=0).astype(np.float32) if len(inside) else np.full(3, 128, np.float32)
 
 
-def _eye_white(picture: NDArray[np.uint8], eye: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of the brighter, less coloured pixels between the lids; highlights, the brightest few, are left out."""
+def _eye_white(
+    picture: NDArray[np.uint8], eye: NDArray[np.float32], between: tuple[float, float] = (0.75, 0.96)
+) -> NDArray[np.float32]:
+    """Mean of the brighter, less coloured pixels between the lids: those between two quantiles, highlights left out."""
     mask = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(mask, [np.round(eye).astype(np.int32)], 1)
     inside = picture[mask > 0].astype(np.float32)
     if len(inside) < 8:
         return np.zeros(3, np.float32)
     white = inside.min(1)
-    low, high = np.quantile(white, [0.75, 0.96])
+    low, high = np.quantile(white, between)
     return inside[(white >= low) & (white <= high)].mean(0)

@@ -27,7 +27,8 @@ class Gestures:
     """What the mouth does, each 0..1 (jaw and lip_open may go to 1.5 in loud speech).
 
     jaw, lip_open, rounding, spread: as `visemes.ARTICULATION`. closure: lips sealed. labiodental: lower lip at the
-    upper teeth. flare: lips pushed forward and apart, as in "sh". tongue: tip seen between or behind the teeth.
+    upper teeth. flare: lips pushed forward and apart, as in "sh". tongue: tip on the upper teeth
+    from a half on, between the rows at 1.
     """
 
     jaw: float = 0.0
@@ -48,6 +49,7 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     wide = g.rounding * float(np.clip(1.6 * g.lip_open, 0.0, 1.0))
     # Jaw and lips part ways: lips wider than the jaw show teeth (s, e), lips narrower close over an open jaw (w, u).
     parted = max(0.0, g.lip_open - g.jaw)
+    tip = min(g.tongue, 1.0)
     drawn = LIPS_DRAWN * min(1.0, 4 * g.jaw) * max(0.0, 1 - g.lip_open / max(g.jaw, 1e-3)) * (1 - g.labiodental)
     out = np.zeros(len(ARKIT_NAMES), np.float32)
 
@@ -58,13 +60,13 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
         put(name + "Left", value)
         put(name + "Right", value)
 
-    put("jawOpen", min(JAW_MOST, strength * JAW_SPEECH * g.jaw))
+    put("jawOpen", min(JAW_MOST, strength * (JAW_SPEECH * g.jaw + 0.04 * tip * held)))
     put("mouthPucker", strength * (0.62 * narrow + 0.14 * wide) * (1 - 0.5 * g.labiodental))
     put("mouthFunnel", strength * (0.40 * wide + 0.34 * g.flare) * held)
     put("mouthRollLower", strength * 0.13 * narrow * held)
     put_both("mouthSmile", strength * 0.20 * g.spread * (1 - 0.4 * g.closure))
     put_both("mouthStretch", strength * 0.22 * g.spread * held)
-    put_both("mouthLowerDown", strength * (0.34 * parted + 0.10 * g.spread * g.lip_open) * held)
+    put_both("mouthLowerDown", strength * (0.34 * parted + 0.10 * g.spread * g.lip_open + 0.16 * tip) * held)
     put_both("mouthUpperUp", strength * (0.22 * parted + 0.10 * min(1.0, g.lip_open)) * held)
     put("tongueOut", strength * 0.3 * g.tongue * apart)
 
@@ -74,6 +76,6 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     put("mouthRollUpper", 0.10 * g.closure)
 
     put("mouthRollLower", 0.32 * g.labiodental * apart)
-    put_both("mouthUpperUp", 0.38 * g.labiodental * apart)
+    put_both("mouthUpperUp", 0.52 * g.labiodental * apart)
     put("mouthShrugLower", 0.30 * g.labiodental * apart)
     return np.clip(out, 0.0, 1.0)

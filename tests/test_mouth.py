@@ -1,5 +1,6 @@
 """The mouth's inside: the skull's teeth stay, the jaw's follow it, light and colours are the photo's."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -98,7 +99,31 @@ def test_the_tongue_rises_to_the_teeth(mouth: MouthInterior, model: FaceModel, f
         picture = shown(mouth, model, fit, weights(jawOpen=0.3, tongueOut=tongue), 18).astype(int)
         return float((picture[34:44, 46:66, 2] - picture[34:44, 46:66, 1]).mean())
 
-    assert redness(0.3) > redness(0.0) + 3
+    assert redness(0.15) > redness(0.0) + 3
+
+
+def test_between_the_teeth_the_tip_covers_the_upper_edge(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    def at_the_edge(tongue: float) -> np.ndarray:
+        picture = shown(mouth, model, fit, weights(jawOpen=0.2, tongueOut=tongue), 18).astype(int)
+        return picture[round(float(mouth.upper_at[1])) - 281, 50:62, 1]
+
+    # Behind the teeth it leaves the gap between the two in the middle to be seen, before them it does not.
+    assert np.ptp(at_the_edge(0.3)) < 0.5 * np.ptp(at_the_edge(0.15))
+
+
+def test_teeth_are_no_brighter_than_the_whites_of_the_eyes(model: FaceModel, fit: FaceFit) -> None:
+    picture = photo((150, 180, 220))
+    for eye in ((33, 159, 133, 145), (362, 386, 263, 374)):
+        outline = landmark_px(model, fit, eye).round().astype(np.int32)
+        cv2.fillPoly(picture, [outline], (190, 195, 198))
+    inside = shown(MouthInterior.build(model, fit, picture), model, fit, weights(jawOpen=0.3), 24)
+    assert (inside @ np.array([0.114, 0.587, 0.299])).max() <= 196
+
+
+def test_the_throat_is_darker_than_the_cheeks(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    hollow = mouth.hollow[..., :3].astype(int).sum(2)
+    x, y = mouth.hollow_anchor.astype(int)
+    assert 2 * hollow[y, x] < hollow[y, x + 60] and 2 * hollow[y, x] < hollow[y, x - 60]
 
 
 def test_the_mouth_moves_with_the_head(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
