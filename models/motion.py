@@ -44,8 +44,8 @@ EVENT_FROM, EVENT_FULL = 0.07, 0.24
 """Evidence below the first is no contact at all, above the second a whole one. Low, for an unsure encoder
 spreads its word over a longer time, and a P that stays open is seen by all; open vowels leave a wide margin."""
 
-APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 32.0, 0.55, 0.15
-"""Lips are half way one frame before and after they meet: flesh does not jump."""
+APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 25.0, 0.40, 0.15
+"""Lips are on their way one frame before and after they meet: flesh does not jump."""
 
 GATE_SIGMA_MS = 30.0
 GATE_FROM, GATE_FULL = 0.15, 0.55

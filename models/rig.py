@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 
-JAW_SPEECH = 0.37
-"""jawOpen of the widest vowel at the speaker's usual loudness (0.5 is a shout)."""
+JAW_SPEECH = 0.42
+"""jawOpen of the widest vowel at the usual loudness (0.55 is a shout): lips as far apart as those of people on film."""
 
-JAW_MOST = 0.50
+JAW_MOST = 0.55
 LIPS_DRAWN = 0.8
 """mouthClose of lips that a wide-open jaw does not part; 1 is a seal, which is for P, B and M alone."""
 
