@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from models.identity import Identity
     from realtime.config import Config
+    from realtime.direction import Cue
     from realtime.identities import AvatarStore
 
 EPILOGUE = """examples:
@@ -145,7 +145,9 @@ def _sound(command: argparse.ArgumentParser, text: bool = False) -> None:
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--audio", type=Path, help="recording: wav, mp3, m4a, ogg, flac or a video file")
     if text:
-        source.add_argument("--text", help="say this instead of a recording")
+        source.add_argument(
+            "--text", help="say this instead of a recording; marks like [happy] or [pause 300] direct it"
+        )
         command.add_argument("--voice", help="voice for --text (default: the configured one)")
 
 
@@ -165,14 +167,17 @@ def render(options: argparse.Namespace) -> None:
     from realtime import sound
     from realtime.errors import BadRequest
     from realtime.identities import AvatarStore
+    from realtime.timebase import AUDIO_RATE
 
     if not 128 <= options.size <= 1024 or options.size % 2:
         raise BadRequest(f"--size must be an even number from 128 to 1024, not {options.size}")
     config = _config(options)
     if options.text is not None:
-        pieces, seconds = _spoken(options, config), None
+        spoken, cues = _spoken(options, config)
+        seconds: float | None = sum(map(len, spoken)) / AUDIO_RATE
+        pieces = iter(spoken)
     else:
-        seconds = sound.duration_s(options.audio)
+        cues, seconds = [], sound.duration_s(options.audio)
         pieces = sound.blocks(options.audio)
     started = time.perf_counter()
     store = AvatarStore(config)
@@ -188,6 +193,7 @@ def render(options: argparse.Namespace) -> None:
         options.out,
         look_ahead_ms=options.look_ahead_ms,
         style=style,
+        cues=cues,
         seed=options.seed,
         enrolment_seconds=enrolment_s,
         on_frame=progress,
@@ -289,14 +295,21 @@ def _bytes(photo: Path) -> bytes:
         raise BadPhoto(f"cannot read the photo {photo}: {error.strerror}; check the path") from error
 
 
-def _spoken(options: argparse.Namespace, config: Config) -> Iterator[NDArray[np.float32]]:
-    """The blocks of `--text`, synthesized."""
+def _spoken(options: argparse.Namespace, config: Config) -> tuple[list[NDArray[np.float32]], list[tuple[int, Cue]]]:
+    """`--text`, synthesized, and its marks. Raises BadRequest for a mark that is none."""
+    from realtime import marks
+    from realtime.errors import BadRequest
+    from realtime.narration import narrate, placed
     from realtime.tts import synthesizer
 
-    async def gather() -> list[NDArray[np.float32]]:
-        return [block async for block in synthesizer(config.tts).synthesize(options.text, options.voice)]
+    script = marks.parse(options.text)
+    if script.mistakes:
+        raise BadRequest(script.mistakes[0])
 
-    return iter(asyncio.run(gather()))
+    async def gather() -> list[NDArray[np.float32] | Cue]:
+        return [part async for part in narrate(script, synthesizer(config.tts), options.voice)]
+
+    return placed(asyncio.run(gather()))
 
 
 def _speech(audio: Path) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ it when it is whole, so a broken run never leaves half a film behind.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from models.avatar import Avatar, AvatarFrame, StepInput
 from models.generator import FrameGenerator
 from models.rates import CHUNK_MS, FPS, look_ahead_chunks
 from models.style import Style
+from realtime.direction import Cue, Direction
 from realtime.dsp import Decimator
 from realtime.errors import BadRequest
 from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE
@@ -52,18 +53,27 @@ def motion_frames(
     generator: FrameGenerator | None,
     look_ahead_ms: int,
     style: Style | None = None,
+    cues: Sequence[tuple[int, Cue]] = (),
     seed: int = 0,
 ) -> Iterator[tuple[Chunk, AvatarFrame]]:
-    """Each (1920,) chunk of 48 kHz sound with the frame that belongs to it, in order and without gaps."""
+    """Each (1920,) chunk of 48 kHz sound with the frame that belongs to it, in order and without gaps.
+
+    cues: in order, each with the index of the chunk whose frame it holds from.
+    """
     state = avatar.initial_state(seed, look_ahead_ms)
     decimator = Decimator()
-    style = style or Style()
+    direction = Direction(style or Style())
+    for at, cue in cues:
+        direction.cue(at, cue)
     delay = look_ahead_chunks(look_ahead_ms)
+    taken = 0
     waiting: list[Chunk] = []
 
     def step(chunk: Chunk) -> AvatarFrame | None:
-        nonlocal state
-        frames, states = avatar.step([StepInput(decimator.step(chunk), generator, style)], [state])
+        nonlocal state, taken
+        now = StepInput(decimator.step(chunk), generator, direction.style(taken - delay))
+        frames, states = avatar.step([now], [state])
+        taken += 1
         state = states[0]
         return frames[0]
 
@@ -85,6 +95,7 @@ def render(
     *,
     look_ahead_ms: int,
     style: Style | None = None,
+    cues: Sequence[tuple[int, Cue]] = (),
     seed: int = 0,
     enrolment_seconds: float = 0.0,
     on_frame: Callable[[int], None] = lambda frames: None,
@@ -103,7 +114,7 @@ def render(
     try:
         with _Film(part) as film:
             for chunk, frame in motion_frames(
-                avatar, chunks, generator=generator, look_ahead_ms=look_ahead_ms, style=style, seed=seed
+                avatar, chunks, generator=generator, look_ahead_ms=look_ahead_ms, style=style, cues=cues, seed=seed
             ):
                 assert frame.picture is not None
                 encode_started = time.perf_counter()

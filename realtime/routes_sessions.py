@@ -67,8 +67,8 @@ async def _end_view(request: web.Request) -> web.Response:
 async def _speak(request: web.Request) -> web.Response:
     session = _session(request)
     wanted = protocol.speak(await _json(request), session.config.max_text_chars)
-    await session.speak(wanted.text, wanted.voice)
-    return web.json_response({}, status=202)
+    mistakes = await session.speak(wanted.text, wanted.voice)
+    return web.json_response({"warnings": mistakes} if mistakes else {}, status=202)
 
 
 async def _interrupt(request: web.Request) -> web.Response:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from models.rates import FPS, look_ahead_chunks
 from models.style import Style
+from realtime import marks
 from realtime.audience import Audience
 from realtime.direction import Direction
 from realtime.engine import StepResult
@@ -111,14 +112,21 @@ class Session:
         self._microphone_at = self.now()
         self._inbox.microphone.push(samples, at_samples, self._microphone_at)
 
-    async def speak(self, text: str, voice: str | None) -> None:
-        """Queues a text after what is being said. Raises TooMuchWaiting, SynthesisFailed, BadRequest (voice)."""
+    async def speak(self, text: str, voice: str | None) -> tuple[str, ...]:
+        """Queues a text after what is being said; returns what is wrong with its marks, in sentences.
+
+        Raises BadMessage (marks alone), TooMuchWaiting, SynthesisFailed, BadRequest (voice).
+        """
+        script = marks.parse(text)
 
         def on_end(played: bool) -> None:
             if played:
                 self.tell({"type": "spoken", "text": text})
 
-        await self._speaker.say(text, voice, on_end)
+        await self._speaker.say(script, voice, on_end)
+        for mistake in script.mistakes:
+            self.tell({"type": "warning", "code": "unknown_mark", "message": mistake})
+        return script.mistakes
 
     def open_pcm(self, close: Callable[[], Awaitable[Any]]) -> PcmFeed:
         """A feed of live PCM. `close` is called should the session end before `close_pcm`."""

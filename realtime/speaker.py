@@ -14,7 +14,10 @@ from contextlib import aclosing
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime.errors import MouthpieceError, SynthesisFailed, TooMuchWaiting
+from realtime.direction import Cue
+from realtime.errors import BadMessage, MouthpieceError, SynthesisFailed, TooMuchWaiting
+from realtime.marks import Script
+from realtime.narration import narrate
 from realtime.speech_queue import SpeechQueue, Utterance
 from realtime.timebase import AUDIO_RATE
 from realtime.tts import SpeechSynthesizer
@@ -41,13 +44,17 @@ class Speaker:
         self._turn = asyncio.Lock()
         self._room = asyncio.Event()
 
-    async def say(self, text: str, voice: str | None, on_end: Callable[[bool], None]) -> None:
-        """Queues a text. Raises TooMuchWaiting, and what the synthesizer says at once (unknown voice, no server)."""
+    async def say(self, script: Script, voice: str | None, on_end: Callable[[bool], None]) -> None:
+        """Queues a text with its marks. Raises BadMessage (marks alone), TooMuchWaiting, and what the synthesizer says
+        at once (unknown voice, no server).
+        """
+        if script.is_empty:
+            raise BadMessage("there is nothing to say beside the marks; add words or a pause, or set the style itself")
         if len(self._tasks) >= MAX_TEXTS:
             raise TooMuchWaiting(f"{MAX_TEXTS} texts are waiting already; let some be spoken first, or interrupt")
         utterance = self._queue.begin(on_end)
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._feed(utterance, text, voice, begun), name="speak")
+        task = asyncio.create_task(self._feed(utterance, script, voice, begun), name="speak")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.wait({begun}, timeout=ANSWER_S)
@@ -65,11 +72,14 @@ class Speaker:
         for task in self._tasks:
             task.cancel()
 
-    async def _feed(self, utterance: Utterance, text: str, voice: str | None, begun: asyncio.Future[None]) -> None:
+    async def _feed(self, utterance: Utterance, script: Script, voice: str | None, begun: asyncio.Future[None]) -> None:
         try:
-            async with self._turn, aclosing(self._synthesizer.synthesize(text, voice)) as blocks:  # type: ignore[type-var]
-                async for block in blocks:
-                    await self._push(utterance, block)
+            async with self._turn, aclosing(narrate(script, self._synthesizer, voice)) as parts:  # type: ignore[type-var]
+                async for part in parts:
+                    if isinstance(part, Cue):
+                        self._queue.cue(utterance, part)
+                        continue
+                    await self._push(utterance, part)
                     if not begun.done():
                         begun.set_result(None)
         except MouthpieceError as error:

@@ -128,6 +128,7 @@ MISTAKES = {
     "no such sound": (["--avatar", "freya", "--audio", "gone.wav"], "no file gone.wav"),
     "unknown avatar": (["--avatar", "nobody", "--audio", "CLIP"], "no avatar 'nobody'"),
     "odd size": (["--avatar", "freya", "--audio", "CLIP", "--size", "333"], "even number"),
+    "unknown mark": (["--avatar", "freya", "--text", "Hi. [laugh]"], "[laugh] is no mark"),
     "unknown voice": (["--avatar", "freya", "--text", "Hi.", "--voice", "klingon"], "voice 'klingon'"),
 }
 

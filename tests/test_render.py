@@ -12,9 +12,11 @@ from models.avatar import Avatar, StepInput
 from models.rates import LOOK_AHEADS_MS
 from models.style import Style
 from realtime import render
+from realtime.direction import END, Cue
 from realtime.dsp import Decimator
 from realtime.errors import BadRequest, BadSound
 from realtime.timebase import AUDIO_CHUNK
+from tests.fakes import JAW, FakeAvatar
 from tests.test_avatar import MotionPicture
 
 
@@ -68,6 +70,14 @@ def test_a_film_equals_the_live_path(avatar):
         if frame:
             live.append(frame.picture)
     np.testing.assert_array_equal(film, live)
+
+
+@pytest.mark.parametrize("look_ahead_ms", LOOK_AHEADS_MS)
+def test_a_cue_holds_from_the_frame_of_its_chunk_on(look_ahead_ms):
+    cues = [(7, Cue({"mouth": 0.0})), (9, END)]
+    chunks = np.full((12, AUDIO_CHUNK), 0.5, np.float32)
+    frames = render.motion_frames(FakeAvatar(), chunks, generator=None, look_ahead_ms=look_ahead_ms, cues=cues)
+    assert [frame.motion.weights[JAW] > 0 for _, frame in frames] == [True] * 7 + [False] * 2 + [True] * 3
 
 
 def test_each_frame_comes_with_its_own_sound(avatar):

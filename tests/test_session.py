@@ -106,6 +106,48 @@ async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -
     assert peer.of_type("interrupted") and not peer.of_type("spoken")
 
 
+def styles(stage: Stage) -> list[Style]:
+    """The style of each step from now on, as it is taken."""
+    seen: list[Style] = []
+    step = stage.avatar.step
+
+    def watched(inputs, states):  # type: ignore[no-untyped-def]
+        seen.extend(row.style for row in inputs)
+        return step(inputs, states)
+
+    stage.avatar.step = watched  # type: ignore[method-assign]
+    return seen
+
+
+async def test_marks_hold_from_their_words_to_the_end_of_what_is_said(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    seen = styles(stage)
+    assert await session.speak("One [head 0] two [laugh]", None) != ()
+    await until(lambda: peer.of_type("spoken"))
+    await until(lambda: seen[-1].head == 1.0)
+    # The second word lasts ten chunks, and the last of them holds its end.
+    assert 8 <= [style.head for style in seen].count(0.0) <= 11
+    assert [message["code"] for message in peer.of_type("warning")] == ["unknown_mark"]
+    assert "[laugh] is no mark" in peer.of_type("warning")[0]["message"]
+
+
+async def test_marks_of_dropped_speech_are_dropped(stage: Stage) -> None:
+    session, _ = await stage.begin()
+    seen = styles(stage)
+    await session.speak("[gaze 0] one [pause 200] [head 0] two", None)
+    await until(lambda: seen and seen[-1].gaze == 0.0)
+    session.interrupt()
+    await until(lambda: seen[-1].gaze == 1.0)
+    await asyncio.sleep(0.9)
+    assert {style.head for style in seen} == {1.0} and seen[-1].gaze == 1.0
+
+
+async def test_marks_alone_are_refused(stage: Stage) -> None:
+    session, _ = await stage.begin()
+    with pytest.raises(BadMessage, match="nothing to say"):
+        await session.speak("[happy]", None)
+
+
 async def test_speech_after_an_interrupt_is_whole(stage: Stage) -> None:
     session, peer = await stage.begin()
     await session.speak("one", None)

@@ -1,0 +1,131 @@
+"""Marks inside text to be spoken: `[happy]`, `[sad 0.5]`, `[pause 300]`, `[look left]`, `[head 0]`.
+
+Pure. A mark holds from its place in the sound until another changes the same setting or what is said ends. Text
+without marks stays as it is, and square brackets that hold no mark are never read out: they are told as mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from models.style import FEELINGS, LOOKS, Style, StyleError
+from realtime.direction import Cue
+
+STRENGTHS = ("mouth", "head", "gaze", "intensity")
+PAUSE_MS = 300
+"""What `[pause]` alone means."""
+
+MAX_PAUSE_MS = 10_000
+KNOWN = (
+    f"a feeling with its strength if you like ({', '.join(FEELINGS)}; [happy 0.5]), [pause 300] in milliseconds, "
+    f"[look left] ({', '.join(LOOKS)}), or a strength ({', '.join(STRENGTHS)}; [head 0.5])"
+)
+
+_MARK = re.compile(r"\[([^\[\]]*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence in the speech."""
+
+    ms: int
+
+
+Act = Cue | Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """words: the text without its marks. acts: what they do, each before the character of `words` it is given with, in
+    order. mistakes: a sentence for each mark that is none."""
+
+    words: str
+    acts: tuple[tuple[int, Act], ...] = ()
+    mistakes: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is marks alone, and none of them takes time."""
+        marked = self.acts or self.mistakes
+        return bool(marked) and not is_speakable(self.words) and not any(isinstance(act, Pause) for _, act in self.acts)
+
+    def pieces(self) -> Iterator[str | Act]:
+        """Words and acts in the order in which they come. Between marks, what holds nothing to say is left out."""
+        if not self.acts:
+            yield self.words
+            return
+        done = 0
+        for at, act in self.acts:
+            if is_speakable(self.words[done:at]):
+                yield self.words[done:at]
+                done = at
+            yield act
+        if is_speakable(self.words[done:]):
+            yield self.words[done:]
+
+
+def is_speakable(words: str) -> bool:
+    """Whether there is more in it than spaces and punctuation."""
+    return any(unicodedata.category(character)[0] not in "PZC" for character in words)
+
+
+def parse(text: str) -> Script:
+    """Never raises: what is wrong is told in `mistakes`."""
+    words, acts, mistakes, length, done = [], [], [], 0, 0
+    for mark in _MARK.finditer(text):
+        words.append(text[done : mark.start()])
+        length += mark.start() - done
+        done = mark.end()
+        try:
+            acts.append((length, _act(mark[1])))
+        except (StyleError, ValueError) as error:
+            mistakes.append(f"{_shown(mark[0])} {error}")
+    return Script("".join([*words, text[done:]]), tuple(acts), tuple(mistakes))
+
+
+def _act(inside: str) -> Act:
+    """Raises ValueError or StyleError with the rest of a sentence that begins with the mark."""
+    match inside.lower().split():
+        case ["pause"]:
+            return Pause(PAUSE_MS)
+        case ["pause", duration]:
+            return Pause(_milliseconds(duration))
+        case ["look", where]:
+            return _cue({"look": where})
+        case [feeling] if feeling in FEELINGS:
+            return _cue({"feeling": feeling, "intensity": 1.0})
+        case [feeling, strength] if feeling in FEELINGS:
+            return _cue({"feeling": feeling, "intensity": _number(strength)})
+        case [setting, strength] if setting in STRENGTHS:
+            return _cue({setting: _number(strength)})
+    raise ValueError(f"is no mark and was left out; known marks are {KNOWN}")
+
+
+def _cue(settings: Mapping[str, Any]) -> Cue:
+    try:
+        Style.from_mapping(settings)
+    except StyleError as error:
+        raise StyleError(f"was left out: {error}") from error
+    return Cue(settings)
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError as error:
+        raise ValueError(f"was left out: {_shown(word)} is no number; write it like [happy 0.5]") from error
+
+
+def _milliseconds(word: str) -> int:
+    duration = _number(word.removesuffix("ms"))
+    if not 0 <= duration <= MAX_PAUSE_MS:
+        raise ValueError(f"was left out: a pause lasts from 0 to {MAX_PAUSE_MS} milliseconds")
+    return round(duration)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
