@@ -24,8 +24,8 @@ LARGE_DEG = 5.0
 FIRST_FRAME_SHARE = 0.65
 """A saccade of some degrees takes 40 to 60 ms: most of it lies in its first frame."""
 
-AWAY_SPEAKING, AWAY_LISTENING = 0.5, 0.16
-LESS_AWAY_HEARING = 0.7
+AWAY_SPEAKING, AWAY_LISTENING = 0.72, 0.34
+LESS_AWAY_HEARING = 0.5
 """Share of the glances away that somebody saves who is spoken to: 75 % of listening is spent looking at the speaker."""
 
 SHIFT_SIDE_DEG, SHIFT_UP_DEG = 1.3, 0.9
@@ -79,7 +79,7 @@ def _next(index: int, engaged: float, heard: float, look: str, state: GazeState)
     away = look == "free" and not state.away and where < leaving
     if away:
         # Speakers look aside and up, listeners aside and down.
-        distance = 5 + 7 * far
+        distance = 6 + 7 * far
         target = (distance * (1 if side < 0.5 else -1), distance * (0.7 * up - 0.45 + 0.2 * engaged))
         median_s = 0.95
     else:

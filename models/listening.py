@@ -19,7 +19,7 @@ HEARD_S = 0.6
 """How slowly attention comes and goes."""
 
 SPOKEN_TO = 0.3
-MEDIAN_S, SPREAD, LEAST_S = 7.0, 0.5, 2.5
+MEDIAN_S, SPREAD, LEAST_S = 9.5, 0.5, 2.5
 AT_PAUSE = 0.6
 PAUSE_AFTER_S = 1.2
 NOD_S, SECOND_CHANCE, SECOND_SHARE = 0.56, 0.4, 0.6
