@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX
-from models.eyes_builder import COVERED, RIM, EyeParts, build_eye, grid
+from models.eyes_builder import EyeParts, build_eye
+from models.lid_skin import RIM, grid
 
 Box = tuple[int, int, int, int]
 Patch = NDArray[np.uint8]
@@ -129,8 +130,8 @@ def _shut(eye: EyeParts, picture: Patch, shut: float) -> Patch:
     under_lid = (rows > eye.upper) * np.clip(eye.lower - rows, 0, 1) * np.clip(1 - (rows - edge) / (0.035 * unit), 0, 1)
     shaded = picture * (1 - 0.35 * min(1.0, 3 * shut) * under_lid * eye.taper)[..., None]
     # Skin where the rim has gone from.
-    covered = np.clip((rows - (eye.upper - COVERED * unit)) / (0.8 * rim), 0, 1) * np.clip(edge - rows + 0.5, 0, 1)
-    covered *= eye.taper * np.clip(travel / (0.5 * rim), 0, 1)
+    covered = np.clip((rows - eye.skin_from) / (0.02 * unit), 0, 1) * np.clip(edge - rows + 0.5, 0, 1)
+    covered *= eye.lid_taper * min(1.0, 5 * shut)
     lid = _mixed(shaded, eye.lid, covered)
     # The photo's own rim and lashes ride down on the edge, and give way to lowered lashes.
     own = 1 - _smooth((shut - 0.3) / 0.5)

@@ -88,6 +88,15 @@ def test_a_shut_eye_shows_skin_and_no_iris(eyes: Eyes, face: tuple[np.ndarray, n
         assert (lid.sum(2) > 330).all()
 
 
+def test_a_shut_lid_has_no_outline(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
+    """The photo's dark upper rim goes with the lid: from the brow down to the lashes there is skin alone."""
+    picture = shown(eyes, face[0], eyeBlinkLeft=1, eyeBlinkRight=1).astype(float)
+    for x, y in CENTRES.values():
+        down = picture[int(y) - 24 : int(y) + 4, int(x) - 10 : int(x) + 10].mean((1, 2))
+        assert np.ptp(down) < 25
+        assert np.abs(np.diff(down)).max() < 8
+
+
 def test_the_lid_comes_down_steadily(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
     dark = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
