@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, suppress
 
 import aiohttp
 
+from bench.results import RESULTS
+
 START_TIMEOUT_S = 60.0
 
 
@@ -23,14 +25,16 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def server(command: Sequence[str], ready_path: str, port: int) -> AsyncIterator[tuple[str, int]]:
-    """Run `python COMMAND`, and give its address and process id once `ready_path` answers."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *command)
+    """Run `python COMMAND`, and give its address and process id once `ready_path` answers. Its words go to a file."""
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / "server.log").open("w") as log:
+        process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as http:
             while True:
                 if process.returncode is not None:
-                    raise SystemExit(f"the server ended at once: python {' '.join(command)}")
+                    raise SystemExit(f"the server ended at once (bench/results/server.log): python {' '.join(command)}")
                 with suppress(aiohttp.ClientError):
                     async with http.get(address + ready_path) as answer:
                         if answer.status == 200:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import cv2
 from aiohttp import web
 
-from realtime import capacity
+from realtime import capacity, memory
 from realtime.config import Config
 from realtime.engine import Engine, Stepper
 from realtime.errors import BadConfig, MouthpieceError
@@ -118,6 +118,7 @@ def run(config: Config) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aioice").setLevel(logging.WARNING)
+    memory.keep_few_pools()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Rows of a batch are drawn side by side; OpenCV's own threads would only wait for the same cores.
     cv2.setNumThreads(1)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from typing import Protocol
 
+from realtime import memory
 from realtime.config import MediaConfig
 from realtime.connection import Carrier, Connection
 from realtime.errors import Busy, NotFound
@@ -20,6 +21,8 @@ from realtime.session import Session
 from realtime.shared import Shared
 
 DRAIN_STEP_S = 0.1
+TIDY_S = 2.0
+"""After the last end of a session, until its memory goes back to the system."""
 
 
 class Answerer(Carrier, Protocol):
@@ -44,6 +47,7 @@ class Sessions:
         self._sessions: dict[str, Session] = {}
         self._views: dict[tuple[str, str], Connection] = {}
         self._draining = False
+        self._tidying: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -136,3 +140,7 @@ class Sessions:
         self._sessions.pop(session.id, None)
         self._views = {key: view for key, view in self._views.items() if key[0] != session.id and not view.closed}
         self._shared.metrics.sessions.set(len(self._sessions))
+        loop = asyncio.get_running_loop()
+        if self._tidying:
+            self._tidying.cancel()
+        self._tidying = loop.call_later(TIDY_S, loop.run_in_executor, None, memory.give_back)

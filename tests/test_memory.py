@@ -1,0 +1,47 @@
+"""Memory goes back to the system when sessions have ended, and nothing breaks where the C library cannot do it."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import pytest
+
+from realtime import memory, sessions
+from tests.fake_media import until
+from tests.fakes import config, service
+from tests.test_session import OFFER
+
+
+def test_it_may_be_asked_for_at_any_time() -> None:
+    memory.keep_few_pools()
+    assert memory.give_back() in (True, False)
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other:
+        pass
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Other())
+    memory._glibc.cache_clear()
+    try:
+        memory.keep_few_pools()
+        assert memory.give_back() is False
+    finally:
+        memory._glibc.cache_clear()
+
+
+async def test_it_is_given_back_once_after_the_last_of_many_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(sessions, "TIDY_S", 0.02)
+    made, _, _ = service(config(tmp_path))
+    await made.start()
+    begun = [(await made.sessions.begin(OFFER))[0] for _ in range(3)]
+    for session in begun:
+        await session.end("deleted")
+    await until(lambda: bool(given))
+    await made.stop()
+    assert given == [1]
