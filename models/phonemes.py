@@ -18,8 +18,7 @@ from models.runtime import Network
 from models.visemes import PHONEMES, VISEMES
 
 WEIGHTS = "phonemes.onnx"
-MEMORY = 3488
-"""Numbers that the network remembers of a session."""
+_ANSWERS = ("viseme", "phoneme", "articulation", "new_memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +79,11 @@ class PhonemeEncoder:
     def __init__(self, device: str = "cpu", threads: int = 1) -> None:
         """Raises runtime.DeviceError or weights.WeightsError."""
         self._network = Network(WEIGHTS, device, threads)
+        self._memory_size = self._network.widths["memory"]
 
     def initial_state(self, batch: int = 1) -> EncoderState:
         heard = mel.initial_state(batch)
-        sound, memory = (np.zeros((batch, size), np.float32) for size in (pitch.HISTORY, MEMORY))
+        sound, memory = (np.zeros((batch, size), np.float32) for size in (pitch.HISTORY, self._memory_size))
         return EncoderState(heard.tail, heard.level, sound, memory)
 
     def step(self, chunk: NDArray[np.float32], state: EncoderState) -> tuple[SpeechFrames, EncoderState]:
@@ -95,7 +95,8 @@ class PhonemeEncoder:
             raise ValueError(f"a chunk must be ({len(state.memory)}, {SPEECH_CHUNK}) samples, not {chunk.shape}")
         chunk = np.where(np.isfinite(chunk), np.clip(chunk, -1, 1), 0).astype(np.float32)
         features, heard = mel.step(chunk, mel.MelState(state.mel_tail, state.mel_level))
-        viseme, phoneme, articulation, memory = self._network.run({"features": features, "memory": state.memory})
+        said = self._network.run({"features": features, "memory": state.memory}, _ANSWERS)
+        viseme, phoneme, articulation, memory = said
         level_db = _level_db(chunk)
         sound = np.concatenate((state.sound, chunk), axis=1)
         voicing, pitch_hz = pitch.voicing_and_pitch(sound, level_db)

@@ -44,6 +44,7 @@ class Network:
             providers.insert(0, "CUDAExecutionProvider")
         self._session = onnxruntime.InferenceSession(str(weights.path(name)), options, providers)
         self.inputs = tuple(i.name for i in self._session.get_inputs())
+        self.widths = {i.name: i.shape[-1] for i in self._session.get_inputs()}  # last axis of each input
         self.outputs = tuple(o.name for o in self._session.get_outputs())
 
     def run(self, feeds: Mapping[str, NDArray], outputs: Sequence[str] | None = None) -> list[NDArray[np.float32]]:

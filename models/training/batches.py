@@ -28,6 +28,9 @@ SHARES = {
 }
 """How often each set is drawn; the made voices share what is left."""
 
+PLAIN = 0.35
+"""Share of rows that are heard as they were recorded, at random loudness: what most listening is like."""
+
 TRUST = 0.5
 """Share of the teacher's belief in what is learned; the rest is the label."""
 
@@ -58,10 +61,11 @@ def targets(phoneme: NDArray[np.uint8], progress: NDArray[np.uint8]) -> tuple[ND
 
 
 class Sampler:
-    """Draws batches from shards. Deterministic for a seed and a sequence of calls."""
+    """Draws batches from shards, the first of which holds the plain sound. Deterministic for a seed and a sequence of
+    calls."""
 
-    def __init__(self, shards: Sequence[Shard], rows: int, frames: int, seed: int) -> None:
-        self._rows, self._frames = rows, frames
+    def __init__(self, shards: Sequence[Shard], rows: int, frames: int, seed: int, plain: float = PLAIN) -> None:
+        self._rows, self._frames, self._plain = rows, frames, plain
         self._random = np.random.default_rng(seed)
         self._places: dict[str, list[tuple[Shard, int, int]]] = {}
         for shard in shards:
@@ -73,39 +77,49 @@ class Sampler:
         self._shares = shares / shares.sum()
 
     def draw(self) -> Batch:
-        rows = [self._stretch(str(self._random.choice(self._groups, p=self._shares))) for _ in range(self._rows)]
+        plain = self._random.random(self._rows) < self._plain
+        rows = [self._stretch(str(self._random.choice(self._groups, p=self._shares)), only) for only in plain]
         spectrum, phoneme, progress, believed, pitch = (np.stack(part) for part in zip(*rows, strict=True))
         true, articulation = targets(phoneme, progress)
         label = _ONE_HOT[phoneme]
         taught = believed.any(axis=2, keepdims=True)
         belief = np.where(taught, (1 - TRUST) * label + TRUST / 255 * believed.astype(np.float32), label)
-        features, higher = self._disguise(spectrum.astype(np.float32))
+        spectrum = spectrum.astype(np.float32)
+        higher = np.ones(self._rows, np.float32)
+        if not plain.all():
+            spectrum[~plain], higher[~plain] = self._disguise(spectrum[~plain])
+        features = self._heard(spectrum)
         return Batch(features, true, belief, articulation, pitch.astype(np.float32) * higher[:, None])
 
-    def _stretch(self, group: str) -> tuple[NDArray, ...]:
+    def _stretch(self, group: str, plain: bool) -> tuple[NDArray, ...]:
         places = self._places[group]
-        shard, first, last = places[self._random.integers(len(places))]
+        at_first = plain and group != "made"
+        shard, first, last = places[0 if at_first else self._random.integers(len(places))]
         at = int(self._random.integers(first, max(first + 1, last - self._frames)))
         cut = slice(at, at + self._frames)
         believed = _NO_BELIEF[: self._frames] if shard.belief is None else shard.belief[cut]
         return shard.spectrum[cut], shard.phoneme[cut], shard.progress[cut], believed, shard.pitch[cut]
 
     def _disguise(self, spectrum: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Features of disguised spectra, and how much higher the voice of each row became."""
+        """Disguised spectra, and how much higher the voice of each row became."""
         random, rows = self._random, len(spectrum)
         higher = np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.5))
         spectrum = warp(spectrum, higher)
         spectrum += random.random((rows, 1, 1)).astype(np.float32) * curves(random, rows)[:, None, :]
-        spectrum += random.uniform(-4, 1.5, (rows, 1, 1)).astype(np.float32)
         for row in np.flatnonzero(random.random(rows) < 0.2):  # somebody turns the microphone
             spectrum[row, random.integers(spectrum.shape[1]) :] += np.float32(random.uniform(-3, 3))
         self._noise(spectrum)
         for row in np.flatnonzero(random.random(rows) < 0.12):  # a narrow wire
             spectrum[row, :, random.integers(45, mel.BANDS) :] -= np.float32(random.uniform(4, 12))
+        return spectrum, higher.astype(np.float32)
+
+    def _heard(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Features of spectra at random loudness, heard by a level follower that may still be elsewhere."""
+        random, rows = self._random, len(spectrum)
+        spectrum = spectrum + random.uniform(-4, 1.5, (rows, 1, 1)).astype(np.float32)
         start = random.uniform(-16, -5, rows).astype(np.float32)
         features, _ = mel.normalise(np.maximum(spectrum, np.log(1e-10)), start)
-        features = self._mask(features + random.normal(0, 0.1, (rows, 1, 1)).astype(np.float32))
-        return features, higher.astype(np.float32)
+        return self._mask(features + random.normal(0, 0.1, (rows, 1, 1)).astype(np.float32))
 
     def _noise(self, spectrum: NDArray[np.float32]) -> None:
         """Adds steady noise (15 % of rows) or other rows' voices (25 %), 0 to 30 dB below the row, in place."""

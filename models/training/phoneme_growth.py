@@ -45,6 +45,19 @@ def exported_weights(file: Path) -> Weights:
     return found
 
 
+def restored(file: Path) -> PhonemeNetwork:
+    """The exported network itself, ready to listen."""
+    weights = exported_weights(file)
+    network = PhonemeNetwork(
+        front=len(weights["first.bias"]),
+        width=len(weights["norm.bias"]),
+        head=len(weights["hidden.0.bias"]),
+        recent=len(weights["recent.bias"]),
+    )
+    grow(weights, network, seed=0)
+    return network.eval()
+
+
 def grow(weights: Weights, network: PhonemeNetwork, seed: int) -> list[str]:
     """Fills `network` with `weights` of one that is no wider; answers the parameters that had none (they stay)."""
     random = np.random.default_rng(seed)

@@ -81,11 +81,12 @@ def viseme_weights() -> Tensor:
     return weight
 
 
-def hear(network: PhonemeNetwork, shard: Shard) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
-    """Every clip of a shard by itself: probabilities of visemes as exported (N, delays, 15), phonemes, labels."""
+def hear(network: PhonemeNetwork, shard: Shard) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Every clip of a shard by itself: probabilities of visemes as exported (n, delays, 15) and of phonemes
+    (n, delays, P), labels (n,), and which frames of the shard they are (n,)."""
     spans = sorted((s for group in shard.spans.values() for s in group), key=lambda s: s[0] - s[1])
     late = max(DELAYS) * MEL_FRAMES
-    visemes, phonemes, labels = [], [], []
+    visemes, phonemes, labels, places = [], [], [], []
     for at in range(0, len(spans), 32):
         batch = spans[at : at + 32]
         longest = -(-(batch[0][1] - batch[0][0]) // MEL_FRAMES) * MEL_FRAMES + late
@@ -101,13 +102,14 @@ def hear(network: PhonemeNetwork, shard: Shard) -> tuple[NDArray[np.float32], ND
             visemes.append(torch.stack([viseme[number, c, i].softmax(1) for i, c in enumerate(cut)], 1).numpy())
             phonemes.append(torch.stack([phoneme[number, c, i].softmax(1) for i, c in enumerate(cut)], 1).numpy())
             labels.append(shard.phoneme[first:last])
+            places.append(np.arange(first, last))
     said, sounds = np.concatenate(visemes), np.concatenate(phonemes)
-    return 0.5 * (said + sounds @ VISEME_OF.numpy()), sounds, np.concatenate(labels)
+    return 0.5 * (said + sounds @ VISEME_OF.numpy()), sounds, np.concatenate(labels), np.concatenate(places)
 
 
 def judged(network: PhonemeNetwork, shard: Shard) -> str:
     """Accuracy at each look-ahead, and F1 of PP and FF at 80 ms."""
-    said, _, label = hear(network, shard)
+    said, _, label, _ = hear(network, shard)
     known = label < len(PHONEMES)
     true, best = PHONEME_VISEME[label[known]], said[known].argmax(2)
     figures = [f"{np.mean(best[:, i] == true):.4f}" for i in range(len(DELAYS))]
