@@ -10,7 +10,17 @@ import pytest
 import torch
 
 from models import mel
-from models.training import augment, batches, corpus, engines, features, nonspeech, pitch_track, quick_gru
+from models.training import (
+    augment,
+    batches,
+    corpus,
+    engines,
+    features,
+    nonspeech,
+    operating_point,
+    pitch_track,
+    quick_gru,
+)
 from models.training.phoneme_network import DELAYS, VOICE, WIDTHS, PhonemeNetwork
 from models.training.realign import realign, runs
 from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEMES
@@ -284,3 +294,15 @@ def test_a_network_grows_from_an_exported_one(tmp_path):
         before, alike, grown = (n(heard, torch.zeros(2, n.memory_size))[0] for n in (small, same, wide))
     torch.testing.assert_close(alike, before, atol=5e-3, rtol=5e-3)
     assert (grown - before).std() < 0.3 * before.std(dim=(0, 1)).mean()
+
+
+def test_lips_close_sooner_where_that_finds_more_of_them():
+    random = np.random.default_rng(0)
+    true = random.choice(len(VISEMES), 4000, p=np.r_[0.4, 0.06, 0.06, np.full(12, 0.04)])
+    said = random.dirichlet(np.full(len(VISEMES), 0.3), 4000)
+    said[np.arange(4000), true] += 0.4
+    said[:, 1:3] *= 0.4  # both lips are heard too seldom
+    bias = operating_point.lip_bias((said / said.sum(1, keepdims=True)).astype(np.float32), true)
+    assert bias[1] > 0.3
+    assert bias[2] > 0.3
+    assert not bias[[0, *range(3, 15)]].any()

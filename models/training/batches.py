@@ -29,7 +29,7 @@ SHARES = {
 """How often each set is drawn; the made voices share what is left."""
 
 PLAIN = 0.35
-"""Share of rows that are heard as they were recorded, at random loudness: what most listening is like."""
+"""Share of rows that are heard in the quiet room they were recorded in, by another throat and microphone only."""
 
 TRUST = 0.5
 """Share of the teacher's belief in what is learned; the rest is the label."""
@@ -85,9 +85,9 @@ class Sampler:
         taught = believed.any(axis=2, keepdims=True)
         belief = np.where(taught, (1 - TRUST) * label + TRUST / 255 * believed.astype(np.float32), label)
         spectrum = spectrum.astype(np.float32)
-        higher = np.ones(self._rows, np.float32)
+        spectrum, higher = self._another_throat(spectrum)
         if not plain.all():
-            spectrum[~plain], higher[~plain] = self._disguise(spectrum[~plain])
+            spectrum[~plain] = self._disguise(spectrum[~plain])
         features = self._heard(spectrum)
         return Batch(features, true, belief, articulation, pitch.astype(np.float32) * higher[:, None])
 
@@ -100,18 +100,22 @@ class Sampler:
         believed = _NO_BELIEF[: self._frames] if shard.belief is None else shard.belief[cut]
         return shard.spectrum[cut], shard.phoneme[cut], shard.progress[cut], believed, shard.pitch[cut]
 
-    def _disguise(self, spectrum: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Disguised spectra, and how much higher the voice of each row became."""
+    def _another_throat(self, spectrum: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Spectra of other vocal tracts before other microphones, and how much higher the voice of each row became."""
         random, rows = self._random, len(spectrum)
         higher = np.exp(random.uniform(-0.12, 0.12, rows) * (random.random(rows) < 0.5))
-        spectrum = warp(spectrum, higher)
-        spectrum += random.random((rows, 1, 1)).astype(np.float32) * curves(random, rows)[:, None, :]
+        curve = random.random((rows, 1, 1)).astype(np.float32) * curves(random, rows)[:, None, :]
+        return warp(spectrum, higher) + curve, higher.astype(np.float32)
+
+    def _disguise(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Spectra with sudden gains, noise, other voices and narrow wires."""
+        random, rows = self._random, len(spectrum)
         for row in np.flatnonzero(random.random(rows) < 0.2):  # somebody turns the microphone
             spectrum[row, random.integers(spectrum.shape[1]) :] += np.float32(random.uniform(-3, 3))
         self._noise(spectrum)
         for row in np.flatnonzero(random.random(rows) < 0.12):  # a narrow wire
             spectrum[row, :, random.integers(45, mel.BANDS) :] -= np.float32(random.uniform(4, 12))
-        return spectrum, higher.astype(np.float32)
+        return spectrum
 
     def _heard(self, spectrum: NDArray[np.float32]) -> NDArray[np.float32]:
         """Features of spectra at random loudness, heard by a level follower that may still be elsewhere."""

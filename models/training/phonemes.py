@@ -20,10 +20,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from models import mel
-from models.rates import MEL_FRAMES
+from models.rates import LOOK_AHEADS_MS, MEL_FRAMES
 from models.training.batches import Batch, Sampler
 from models.training.features import CACHE, Shard
 from models.training.loop import Plan, steps_done, train
+from models.training.operating_point import lip_bias
 from models.training.phoneme_export import export
 from models.training.phoneme_growth import exported_weights, grow
 from models.training.phoneme_network import DELAYS, PITCH_ZERO_HZ, WIDTHS, PhonemeNetwork
@@ -163,7 +164,11 @@ def main() -> None:
         lambda averaged: judged(averaged.eval(), dev),  # type: ignore[arg-type]
     )
     if options.export:
-        export(average, options.export)  # type: ignore[arg-type]
+        said, _, label, _ = hear(average, dev)  # type: ignore[arg-type]
+        known = label < len(PHONEMES)
+        bias = lip_bias(said[known, LOOK_AHEADS_MS.index(80)], PHONEME_VISEME[label[known]])
+        print(f"bias of PP {bias[VISEME_INDEX['PP']]:.1f}, of FF {bias[VISEME_INDEX['FF']]:.1f}")
+        export(average, options.export, torch.from_numpy(bias))  # type: ignore[arg-type]
 
 
 def averaged(checkpoint: Path) -> dict[str, Tensor]:
