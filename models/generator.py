@@ -22,6 +22,9 @@ MOUTH_CLOSE = ARKIT_INDEX["mouthClose"]
 LOWER_SHARE = 0.65
 """How much of a closing the lower lip does; the rest is the upper lip's."""
 
+SEALED, CLOSING_ROUNDS = 0.94, 2
+"""`mouthClose` from which lips touch; rounds in which the closings, each smooth along the lip, are made to add up."""
+
 ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
 FULLY_ROUND, ALWAYS_ROUND = 0.7, 0.35
 """Sum of these weights from which the opening is an ellipse, and how far it is one in any case."""
@@ -131,11 +134,15 @@ class FrameGenerator:
         gap = (lower - upper) @ own.lip_down
         rounding = np.clip(ALWAYS_ROUND + (1 - ALWAYS_ROUND) * weights[ROUNDING].sum() / FULLY_ROUND, 0, 1)
         ellipse = np.maximum(gap, gap.max() * self._ellipse)
-        wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * (1 - weights[MOUTH_CLOSE])
-        needed = own.closing @ (gap - wanted)
-        half = len(needed) // 2
-        shares = np.concatenate([-LOWER_SHARE * needed[:half], (1 - LOWER_SHARE) * needed[half:]])
-        return np.concatenate([weights, shares]).astype(np.float32)
+        wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * max(0.0, 1 - weights[MOUTH_CLOSE] / SEALED)
+        moved = np.concatenate([weights, np.zeros(len(own.closing), np.float32)]).astype(np.float32)
+        for _ in range(CLOSING_ROUNDS):
+            needed = own.closing @ (gap - wanted)
+            half = len(needed) // 2
+            moved[len(weights) :] += np.concatenate([-LOWER_SHARE * needed[:half], (1 - LOWER_SHARE) * needed[half:]])
+            upper, lower = self._edges(moved)
+            gap = (lower - upper) @ own.lip_down
+        return moved
 
     def _edges(self, weights: Array) -> tuple[Array, Array]:
         own = self.identity
