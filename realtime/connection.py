@@ -15,12 +15,16 @@ from numpy.typing import NDArray
 
 from realtime import protocol
 from realtime.errors import BadMessage, MouthpieceError
+from realtime.motion_feed import MotionFrame, header
 from realtime.subscription import Subscription
 
 if TYPE_CHECKING:
     from realtime.session import Session
 
 log = logging.getLogger(__name__)
+
+MOTION_WAITS_BYTES = 8192
+"""Motion that may wait in the data channel, about half a second; while more waits, frames are left out."""
 
 MAX_CALLS = 4
 """Messages of one client that may be worked on at once."""
@@ -29,7 +33,9 @@ MAX_CALLS = 4
 class Carrier(Protocol):
     """What a connection needs of `webrtc.Peer`."""
 
-    def send(self, message: dict[str, Any]) -> None: ...
+    def send(self, message: dict[str, Any], most_waiting: int = ...) -> None: ...
+
+    def rtp_origins(self) -> dict[str, int]: ...
 
     async def close(self) -> None: ...
 
@@ -48,8 +54,12 @@ class Connection:
         self._calls: set[asyncio.Task[None]] = set()
 
     def on_microphone(self, samples: NDArray[np.int16], at_samples: int) -> None:
-        if self.is_speaker and not self.closed:
+        if self.closed:
+            return
+        if self.is_speaker:
             self._session.push_microphone(samples, at_samples)
+        else:
+            self._session.other_side.hear(samples, self._session.now())
 
     def on_connected(self) -> None:
         self.is_connected = True
@@ -65,6 +75,7 @@ class Connection:
             for call in self._calls:
                 call.cancel()
             self.source.close()
+            self._session.motion.listeners.discard(self._send_motion)
             self._session.remove_connection(self)
 
     def on_message(self, message: dict[str, Any]) -> None:
@@ -76,6 +87,10 @@ class Connection:
         if isinstance(request, protocol.Ping):
             self._pinged_at = self._session.now()
             self.send({"type": "pong", "t": request.t})
+        elif isinstance(request, protocol.SendMotion):
+            self._want_motion(request.on)
+        elif isinstance(request, protocol.Listen):
+            self._session.other_side.tell(request.level, self._session.now())
         elif not self.is_speaker:
             self.send_error(BadMessage("a viewer only watches; open a session of your own to speak"))
         elif len(self._calls) >= MAX_CALLS:
@@ -100,6 +115,17 @@ class Connection:
         if self.carrier:
             await self.carrier.close()
         self.on_closed("closed by the server")
+
+    def _want_motion(self, on: bool) -> None:
+        if on and self.carrier:
+            self.send(header() | {"rtp": self.carrier.rtp_origins()})
+            self._session.motion.listeners.add(self._send_motion)
+        else:
+            self._session.motion.listeners.discard(self._send_motion)
+
+    def _send_motion(self, frame: MotionFrame) -> None:
+        if self.carrier:
+            self.carrier.send(frame.message(), MOTION_WAITS_BYTES)
 
     async def _carry_out(self, request: protocol.Speak | protocol.Interrupt | protocol.Restyle) -> None:
         try:

@@ -26,11 +26,13 @@ async def serve_pcm(request: web.Request, session: Session) -> web.WebSocketResp
     """Serves one client until it leaves or the session ends."""
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S)
     await socket.prepare(request)
-    feed = session.open_pcm(socket.close)
+    feed = session.open_pcm()
+    session.guests.add(socket.close)
     try:
         await _Client(socket, session, feed).run()
     finally:
-        session.close_pcm(feed, socket.close)
+        session.guests.discard(socket.close)
+        feed.close()
     return socket
 
 

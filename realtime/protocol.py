@@ -44,6 +44,20 @@ class Restyle:
 
 
 @dataclass(frozen=True, slots=True)
+class SendMotion:
+    """Whether the client wants motion as data."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """How loudly the other side speaks now, 0..1."""
+
+    level: float
+
+
+@dataclass(frozen=True, slots=True)
 class PcmHello:
     """format: `s16le` or `f32le`; channels are mixed to one."""
 
@@ -72,7 +86,7 @@ class NewSession:
     resume_token: str | None = None
 
 
-ClientMessage = Ping | Speak | Interrupt | Restyle
+ClientMessage = Ping | Speak | Interrupt | Restyle | SendMotion | Listen
 PcmMessage = PcmHello | PcmFlush | PcmClear
 
 
@@ -87,8 +101,13 @@ def client_message(message: Mapping[str, Any], max_text_chars: int) -> ClientMes
             return Interrupt()
         case "style":
             return restyle({name: value for name, value in message.items() if name != "type"})
+        case "motion":
+            return SendMotion(_flag(message, "on"))
+        case "listening":
+            return Listen(_fraction(message, "level"))
         case kind:
-            raise BadMessage(f"unknown message type {_shown(kind)}; send ping, speak, interrupt or style")
+            known = "ping, speak, interrupt, style, motion or listening"
+            raise BadMessage(f"unknown message type {_shown(kind)}; send {known}")
 
 
 def pcm_message(text: str) -> PcmMessage:
@@ -116,7 +135,7 @@ def speak(body: Mapping[str, Any], max_text_chars: int) -> Speak:
 
 
 def restyle(body: Mapping[str, Any]) -> Restyle:
-    """`{"mouth"?, "head"?, "gaze"?, "blink"?, "avatar"?}`. The settings are checked against `Style`."""
+    """`{"avatar"?}` and any settings of `Style`, which are checked against it."""
     settings = {name: value for name, value in body.items() if name != "avatar"}
     apply_style(settings, Style())
     return Restyle(settings, _optional_text(body, "avatar"))
@@ -178,6 +197,20 @@ def _number(message: Mapping[str, Any], name: str) -> float:
     value = message.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not -1e18 < value < 1e18:
         raise BadMessage(f"'{name}' must be a number, not {_shown(value)}")
+    return value
+
+
+def _fraction(message: Mapping[str, Any], name: str) -> float:
+    value = _number(message, name)
+    if not 0 <= value <= 1:
+        raise BadMessage(f"'{name}' must lie from 0 to 1, not at {value:g}")
+    return float(value)
+
+
+def _flag(message: Mapping[str, Any], name: str) -> bool:
+    value = message.get(name)
+    if not isinstance(value, bool):
+        raise BadMessage(f"'{name}' must be true or false, not {_shown(value)}")
     return value
 
 

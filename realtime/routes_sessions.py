@@ -9,6 +9,7 @@ from aiohttp import web
 
 from realtime import protocol
 from realtime.errors import BadMessage, BadRequest
+from realtime.motion_socket import serve_motion
 from realtime.pcm_socket import serve_pcm
 from realtime.protocol import NewSession
 from realtime.service import SERVICE
@@ -26,6 +27,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/sessions/{id}/interrupt", _interrupt)
     app.router.add_post("/sessions/{id}/style", _restyle)
     app.router.add_get("/sessions/{id}/audio", _audio)
+    app.router.add_get("/sessions/{id}/motion", _motion)
 
 
 async def _begin(request: web.Request) -> web.Response:
@@ -83,9 +85,19 @@ async def _restyle(request: web.Request) -> web.Response:
 
 async def _audio(request: web.Request) -> web.StreamResponse:
     session = _session(request)
+    _require_socket(request)
+    return await serve_pcm(request, session)
+
+
+async def _motion(request: web.Request) -> web.StreamResponse:
+    session = _session(request)
+    _require_socket(request)
+    return await serve_motion(request, session)
+
+
+def _require_socket(request: web.Request) -> None:
     if request.headers.get("Upgrade", "").lower() != "websocket":
         raise BadRequest("this address speaks WebSocket; open it with ws:// or wss://")
-    return await serve_pcm(request, session)
 
 
 def _session(request: web.Request) -> Session:

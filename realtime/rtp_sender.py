@@ -72,7 +72,7 @@ class RtpSender:
         self._enabled = True
         # The lower half of the range, so that SRTP's roll-over counter has room for reordering at the start.
         self._sequence, self._rtx_sequence = random.getrandbits(15), random.getrandbits(15)
-        self._origin = random.getrandbits(32)
+        self.origin = random.getrandbits(32)
         self._ids, self._mid, self._cname = ExtensionIds(), "", ""
         self._rtx_payload_type: int | None = None
         self._history: OrderedDict[int, _Sent] = OrderedDict()
@@ -93,7 +93,7 @@ class RtpSender:
             return
         wall_s = self._wall_s()
         self._clock.anchor(pts / self._clock_rate, wall_s)
-        timestamp = (self._origin + pts) & 0xFFFFFFFF
+        timestamp = (self.origin + pts) & 0xFFFFFFFF
         for i, payload in enumerate(payloads):
             sent = _Sent(self._sequence, timestamp, i == len(payloads) - 1, level_dbov, payload)
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -150,7 +150,7 @@ class RtpSender:
             self._reported.popitem(last=False)
         info = RtcpSenderInfo(
             ntp_timestamp=ntp,
-            rtp_timestamp=(self._origin + self._last_pts) & 0xFFFFFFFF,
+            rtp_timestamp=(self.origin + self._last_pts) & 0xFFFFFFFF,
             packet_count=self.packets & 0xFFFFFFFF,
             octet_count=self.octets & 0xFFFFFFFF,
         )

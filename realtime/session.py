@@ -29,6 +29,8 @@ from realtime.hush import Hush
 from realtime.identity_cache import WarmAvatar
 from realtime.inbox import Inbox, InboxChunk, Origin
 from realtime.latency import LatencyMeter
+from realtime.motion_feed import MotionOutlet
+from realtime.other_side import OtherSide
 from realtime.playout import Action, Playout
 from realtime.protocol import Restyle, apply_style
 from realtime.shared import Shared
@@ -80,7 +82,8 @@ class Session:
         self._at_release: deque[tuple[int, Callable[[], None]]] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._on_end = on_end
-        self._guests: set[Callable[[], Awaitable[Any]]] = set()
+        self.guests: set[Callable[[], Awaitable[Any]]] = set()  # called when the session ends
+        self.motion, self.other_side = MotionOutlet(), OtherSide()
         self._ended = asyncio.Event()
         self._microphone_at = float("-inf")
         self._begun_at = self.now()
@@ -128,15 +131,9 @@ class Session:
             self.tell({"type": "warning", "code": "unknown_mark", "message": mistake})
         return script.mistakes
 
-    def open_pcm(self, close: Callable[[], Awaitable[Any]]) -> PcmFeed:
-        """A feed of live PCM. `close` is called should the session end before `close_pcm`."""
-        self._guests.add(close)
+    def open_pcm(self) -> PcmFeed:
+        """A feed of live PCM."""
         return PcmFeed(self._inbox.speech)
-
-    def close_pcm(self, feed: PcmFeed, close: Callable[[], Awaitable[Any]]) -> None:
-        """The client is gone; what it pushed is still played."""
-        self._guests.discard(close)
-        feed.close()
 
     def interrupt(self) -> None:
         """Drops all speech that waits, silences what is on its way out and shuts the mouth."""
@@ -192,7 +189,7 @@ class Session:
         for task in self._tasks - {asyncio.current_task()}:
             task.cancel()
         await self._audience.close()
-        await asyncio.gather(*(close() for close in self._guests), return_exceptions=True)
+        await asyncio.gather(*(close() for close in self.guests), return_exceptions=True)
         self._ended.set()
         self._on_end(self)
 
@@ -223,8 +220,9 @@ class Session:
             self._direction.cue(index, cue)
         frame = index - self._delay_chunks
         style, strength = self._direction.style(frame), self._hush.strength(frame)
-        if strength != 1.0:
-            style = replace(style, mouth=style.mouth * strength)
+        heard = max(style.listening, self.other_side.level(now))
+        if strength != 1.0 or heard != style.listening:
+            style = replace(style, mouth=style.mouth * strength, listening=heard)
         self._slot.submit(index, chunk.speech, self._avatar.generator, style, self._playout.due(frame))
         self._notice_speech(index, chunk, now)
 
@@ -243,6 +241,7 @@ class Session:
 
     def _on_frame(self, result: StepResult) -> None:
         if result.frame is not None:
+            self.motion.put(result.index, result.frame.motion)
             self._latency.ready(result.index, result.ready_at, result.queue_ms, result.frame.stage_ms)
             if result.frame.picture is not None:
                 self._playout.put_picture(result.index, result.frame.picture)
@@ -253,6 +252,7 @@ class Session:
         sounds, chunk = self._playout.sounds_due(), self._playout.release()
         late = self._playout.late - late_before
         self._audience.show(chunk, sounds)
+        self.motion.release(chunk.index)
         while self._at_release and self._at_release[0][0] <= chunk.index:
             self._at_release.popleft()[1]()
         now = self.now()

@@ -121,14 +121,19 @@ class Peer:
             self._start(self._pump_video(self._senders["video"]), "video")
         return connection.localDescription.sdp
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Send a JSON message. Kept (the first few) until the client opens its channel; dropped if it does not read."""
+    def send(self, message: dict[str, Any], most_waiting: int = CHANNEL_MAX_BYTES) -> None:
+        """Send a JSON message. Kept (the first few) until the client opens its channel; dropped while `most_waiting`
+        bytes have not been read."""
         text = json.dumps(message, ensure_ascii=False)
         if self._channel is None:
             if len(self._early) < EARLY_MESSAGES:
                 self._early.append(text)
-        elif self._channel.readyState == "open" and self._channel.bufferedAmount < CHANNEL_MAX_BYTES:
+        elif self._channel.readyState == "open" and self._channel.bufferedAmount < most_waiting:
             self._channel.send(text)
+
+    def rtp_origins(self) -> dict[str, int]:
+        """RTP timestamp of chunk 0 on each track; chunk k is k · 3600 (video) or k · 1920 (audio) later."""
+        return {kind: sender.origin for kind, sender in self._senders.items()}
 
     async def close(self) -> None:
         """End the connection and free all that it held. May be called at any time, and twice."""

@@ -128,8 +128,11 @@ class FakePeer:
         asyncio.get_running_loop().call_soon(self.events.on_connected)
         return "v=0\r\nfake answer\r\n"
 
-    def send(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any], most_waiting: int = 1 << 18) -> None:
         self.sent.append(message)
+
+    def rtp_origins(self) -> dict[str, int]:
+        return {"audio": 7, "video": 9}
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["type"] == kind]

@@ -15,7 +15,18 @@ from realtime import protocol
 from realtime.errors import BadMessage, MouthpieceError, TooLarge
 from realtime.latency import LatencyMeter
 from realtime.pcm import PcmDecoder
-from realtime.protocol import Interrupt, NewSession, PcmClear, PcmFlush, PcmHello, Ping, Restyle, Speak
+from realtime.protocol import (
+    Interrupt,
+    Listen,
+    NewSession,
+    PcmClear,
+    PcmFlush,
+    PcmHello,
+    Ping,
+    Restyle,
+    SendMotion,
+    Speak,
+)
 
 MAX_CHARS = 5000
 ANYTHING = st.recursive(
@@ -32,6 +43,8 @@ ANYTHING = st.recursive(
         ({"type": "speak", "text": " hello "}, Speak("hello", None)),
         ({"type": "speak", "text": "hello", "voice": "fr"}, Speak("hello", "fr")),
         ({"type": "interrupt"}, Interrupt()),
+        ({"type": "motion", "on": True}, SendMotion(True)),
+        ({"type": "listening", "level": 1}, Listen(1.0)),
         ({"type": "style", "mouth": 0.5, "avatar": "iris"}, Restyle({"mouth": 0.5}, "iris")),
     ],
 )
@@ -43,13 +56,16 @@ def test_a_message_becomes_a_value(message: dict[str, Any], value: object) -> No
     ("message", "words"),
     [
         ({}, "unknown message type None"),
-        ({"type": "dance"}, "send ping, speak, interrupt or style"),
+        ({"type": "dance"}, "send ping, speak, interrupt, style, motion or listening"),
         ({"type": "ping"}, "'t' must be a number"),
         ({"type": "ping", "t": 10**400}, "'t' must be a number"),
         ({"type": "speak"}, "'text' must be a text, and it is missing"),
         ({"type": "speak", "text": 3}, "'text' must be a text"),
         ({"type": "speak", "text": "  "}, "the text is empty"),
         ({"type": "speak", "text": "a", "voice": 3}, "'voice' must be a text"),
+        ({"type": "motion"}, "'on' must be true or false"),
+        ({"type": "listening", "level": "loud"}, "'level' must be a number"),
+        ({"type": "listening", "level": 1.5}, "'level' must lie from 0 to 1"),
         ({"type": "style", "mouth": "wide"}, "mouth must be a number"),
         ({"type": "style", "colour": 1}, "unknown style setting 'colour'"),
         ({"type": "style", "avatar": "x" * 65}, "'avatar' has 65 characters"),

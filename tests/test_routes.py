@@ -205,6 +205,23 @@ async def test_the_end_of_a_session_closes_its_pcm(site: Site) -> None:
         assert (await socket.receive(timeout=3)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
 
 
+async def test_motion_leaves_by_a_socket(site: Site) -> None:
+    path = await site.begin()
+    await refusal(await site.client.get(f"{path}/motion"), 400)
+    await refusal(await site.client.get("/sessions/gone/motion"), 404)
+    async with site.client.ws_connect(f"{path}/motion") as socket:
+        told = await socket.receive_json(timeout=3)
+        assert told["type"] == "motion_header" and told["fps"] == 25 and f"/sessions/{told['session']}" == path
+        frames = [await socket.receive_bytes(timeout=3) for _ in range(5)]
+        assert {len(frame) for frame in frames} == {4 + 4 * len(told["columns"])}
+        indices = [int.from_bytes(frame[:4], "little") for frame in frames]
+        assert indices == list(range(indices[0], indices[0] + 5))
+        assert (await site.client.delete(path)).status == 204
+        while (message := await socket.receive(timeout=3)).type is WSMsgType.BINARY:
+            pass
+        assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+
+
 # --- avatars ---
 
 

@@ -176,10 +176,7 @@ async def test_a_wrong_voice_is_told_to_who_asked(stage: Stage) -> None:
 async def test_text_waits_for_room_and_pcm_is_refused(stage: Stage) -> None:
     session, _ = await stage.begin()
 
-    async def nothing() -> None:
-        pass
-
-    feed = session.open_pcm(nothing)
+    feed = session.open_pcm()
     feed.push(tone(1.9))
     with pytest.raises(TooMuchWaiting):
         feed.push(tone(0.2))
@@ -193,10 +190,7 @@ async def test_text_waits_for_room_and_pcm_is_refused(stage: Stage) -> None:
 async def test_pcm_is_flushed_when_it_has_been_played(stage: Stage) -> None:
     session, peer = await stage.begin()
 
-    async def nothing() -> None:
-        pass
-
-    feed, flushed = session.open_pcm(nothing), []
+    feed, flushed = session.open_pcm(), []
     feed.push(tone(0.4))
     feed.flush(flushed.append)
     await until(lambda: flushed)
@@ -274,11 +268,54 @@ async def test_viewers_watch_and_do_not_speak(stage: Stage) -> None:
     await stage.service.sessions.view(session.id, OFFER.sdp)
 
 
+async def test_motion_is_told_to_who_asks_with_its_picture(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await stage.service.sessions.view(session.id, OFFER.sdp)
+    viewer = stage.peers.last
+    viewer.events.on_message({"type": "motion", "on": True})
+    await session.speak("hello", None)
+    await until(lambda: peer.of_type("spoken"))
+    assert viewer.of_type("motion_header")[0]["rtp"] == {"audio": 7, "video": 9} and not peer.of_type("motion")
+    frames = viewer.of_type("motion")
+    jaw = viewer.of_type("motion_header")[0]["columns"].index("jawOpen")
+    assert [frame["index"] for frame in frames] == list(range(frames[0]["index"], frames[0]["index"] + len(frames)))
+    assert all(frame["t_ms"] == 40 * frame["index"] for frame in frames)
+    said = {frame["index"]: frame["values"][jaw] for frame in frames}
+    pictures = [chunk for chunk in viewer.video if chunk.picture is not None and chunk.index in said]
+    late = session.metrics.registry.get_sample_value("mouthpiece_late_pictures_total") or 0
+    assert len(pictures) > 8
+    assert sum(abs(said[chunk.index] - chunk.picture[0, 0, 2] / 255) > 0.01 for chunk in pictures) <= late
+    viewer.events.on_message({"type": "motion", "on": False})
+    told = len(viewer.of_type("motion"))
+    await asyncio.sleep(0.15)
+    assert len(viewer.of_type("motion")) == told
+    viewer.events.on_message({"type": "motion", "on": True})
+    viewer.lose()
+    assert not session.motion.listeners
+
+
+async def test_the_other_side_is_listened_to(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    seen = styles(stage)
+    await stage.service.sessions.view(session.id, OFFER.sdp)
+    viewer = stage.peers.last
+    viewer.events.on_microphone((tone(0.02) * 32767).astype(np.int16), 0)
+    await until(lambda: seen and seen[-1].listening == 1.0)
+    await until(lambda: seen[-1].listening == 0.0)
+    peer.events.on_message({"type": "listening", "level": 0.6})
+    await until(lambda: seen[-1].listening == 0.6)
+    await session.restyle(Restyle({"listening": 0.8}, None))
+    await until(lambda: seen[-1].listening == 0.8)
+    assert not any(sound for sound, _ in levels(peer))
+
+
 async def test_wrong_messages_are_answered_and_cost_nothing(stage: Stage) -> None:
     session, peer = await stage.begin()
-    for message in ({}, {"type": "dance"}, {"type": "speak"}, {"type": "ping", "t": "now"}):
+    wrong: list[dict] = [{}, {"type": "dance"}, {"type": "speak"}, {"type": "ping", "t": "now"}]
+    wrong += [{"type": "motion"}, {"type": "motion", "on": 1}, {"type": "listening"}, {"type": "listening", "level": 2}]
+    for message in wrong:
         peer.events.on_message(message)
-    assert [message["code"] for message in peer.of_type("error")] == ["bad_message"] * 4
+    assert [message["code"] for message in peer.of_type("error")] == ["bad_message"] * len(wrong)
     peer.events.on_message({"type": "style", "mouth": 0.25})
     await until(lambda: peer.of_type("style"))
     assert peer.of_type("style")[0]["mouth"] == 0.25

@@ -16,6 +16,7 @@ const PONG_TIMEOUT_MS = 6000;
 const CONNECT_TIMEOUT_MS = 15000;
 const DISCONNECTED_MS = 2500; // ICE says "disconnected" for a moment on every change of network
 const GATHER_MS = 1500;
+const SAMPLES_PER_CHUNK = 1920; // 40 ms at 48 kHz
 const BACKOFF_S = [0.5, 1, 2, 4, 8, 10];
 
 /**
@@ -24,7 +25,7 @@ const BACKOFF_S = [0.5, 1, 2, 4, 8, 10];
  *   stream {stream}                     picture and sound; a new one after each reconnection
  *   round_trip {ms}
  *   and each message of the server under its type: hello, state, speech_started, speech_stopped, latency,
- *   interrupted, spoken, error, style
+ *   interrupted, spoken, warning, error, style, motion_header, motion
  */
 export class MouthpieceClient extends EventTarget {
   #api;
@@ -34,6 +35,8 @@ export class MouthpieceClient extends EventTarget {
   #audio = null; // the transceiver that carries the microphone
   #microphone = null;
   #resumeToken = null;
+  #motionWanted = false;
+  #rtpOrigins = null; // timestamps of chunk 0, once motion is told
   #run = 0; // counts connect() calls, so that an outdated one notices
   #wake = () => {};
 
@@ -96,11 +99,29 @@ export class MouthpieceClient extends EventTarget {
     if (!this.#send({ type: "interrupt" })) await this.#api.interrupt(this.#ownSession());
   }
 
-  /** @param {{mouth?: number, head?: number, gaze?: number, blink?: boolean, avatar?: string}} style @throws {ServerError} */
+  /** @param {object} style any settings of a style (docs/web.md), and `avatar` to switch to @throws {ServerError} */
   async setStyle(style) {
     const inForce = await this.#api.style(this.#ownSession(), style);
     if (style.avatar && this.#target) this.#target.avatar = style.avatar;
     return inForce;
+  }
+
+  /** Asks for the face's motion as `motion` events, 25 a second, each when its picture leaves the server. */
+  wantMotion(isWanted) {
+    this.#motionWanted = isWanted;
+    this.#send({ type: "motion", on: isWanted });
+  }
+
+  /** @param {number} level 0..1, how loudly the other side speaks now; say it again at least each second */
+  tellListening(level) {
+    this.#send({ type: "listening", level });
+  }
+
+  /** @returns {number|null} index (with its fraction) of the 40 ms of sound heard right now; `motion` has the same index */
+  soundIndex() {
+    const source = this.#audio?.receiver.getSynchronizationSources()[0];
+    if (!source || !this.#rtpOrigins) return null;
+    return ((source.rtpTimestamp - this.#rtpOrigins.audio) >>> 0) / SAMPLES_PER_CHUNK;
   }
 
   /** @returns {Promise<RTCStatsReport|null>} */
@@ -241,6 +262,7 @@ export class MouthpieceClient extends EventTarget {
     };
     channel.onopen = () => {
       pongAt = performance.now();
+      if (this.#motionWanted) this.wantMotion(true);
       const pings = setInterval(() => {
         if (channel.readyState !== "open") clearInterval(pings);
         else if (performance.now() - pongAt > PONG_TIMEOUT_MS) isLost("The server fell silent.");
@@ -253,7 +275,10 @@ export class MouthpieceClient extends EventTarget {
       if (message.type === "pong") {
         pongAt = performance.now();
         this.#emit("round_trip", { ms: pongAt - message.t });
-      } else this.#emit(message.type, message);
+        return;
+      }
+      if (message.type === "motion_header") this.#rtpOrigins = message.rtp;
+      this.#emit(message.type, message);
     };
     return { up, lost };
   }
@@ -264,7 +289,7 @@ export class MouthpieceClient extends EventTarget {
       this.#connection.onconnectionstatechange = null;
       this.#connection.close();
     }
-    this.#connection = this.#channel = this.#audio = null;
+    this.#connection = this.#channel = this.#audio = this.#rtpOrigins = null;
   }
 
   #send(message) {
