@@ -161,6 +161,8 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def render(options: argparse.Namespace) -> None:
+    import cv2
+
     from models.avatar import Avatar
     from models.generator import FrameGenerator
     from realtime import render as film
@@ -171,6 +173,7 @@ def render(options: argparse.Namespace) -> None:
 
     if not 128 <= options.size <= 1024 or options.size % 2:
         raise BadRequest(f"--size must be an even number from 128 to 1024, not {options.size}")
+    cv2.setNumThreads(1)  # pictures are drawn side by side, each on one thread
     config = _config(options)
     if options.text is not None:
         spoken, cues = _spoken(options, config)
@@ -237,7 +240,6 @@ def motion(options: argparse.Namespace) -> None:
     frames = motion_frames(
         Avatar(options.device or "auto"),
         sound.chunks(sound.blocks(options.audio)),
-        generator=None,
         look_ahead_ms=options.look_ahead_ms,
         style=_manner(options, Style()),
         seed=options.seed,

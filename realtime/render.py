@@ -6,9 +6,12 @@ it when it is whole, so a broken run never leaves half a film behind.
 
 from __future__ import annotations
 
+import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -50,13 +53,12 @@ def motion_frames(
     avatar: Avatar,
     chunks: Iterable[Chunk],
     *,
-    generator: FrameGenerator | None,
     look_ahead_ms: int,
     style: Style | None = None,
     cues: Sequence[tuple[int, Cue]] = (),
     seed: int = 0,
 ) -> Iterator[tuple[Chunk, AvatarFrame]]:
-    """Each (1920,) chunk of 48 kHz sound with the frame that belongs to it, in order and without gaps.
+    """Each (1920,) chunk of 48 kHz sound with the motion that belongs to it, in order and without gaps; no pictures.
 
     cues: in order, each with the index of the chunk whose frame it holds from.
     """
@@ -71,7 +73,7 @@ def motion_frames(
 
     def step(chunk: Chunk) -> AvatarFrame | None:
         nonlocal state, taken
-        now = StepInput(decimator.step(chunk), generator, direction.style(taken - delay))
+        now = StepInput(decimator.step(chunk), None, direction.style(taken - delay))
         frames, states = avatar.step([now], [state])
         taken += 1
         state = states[0]
@@ -87,6 +89,27 @@ def motion_frames(
             yield waiting.pop(0), frame
 
 
+def drawn(
+    frames: Iterable[tuple[Chunk, AvatarFrame]], generator: FrameGenerator, threads: int
+) -> Iterator[tuple[Chunk, AvatarFrame]]:
+    """The same with pictures. A picture depends on its motion alone, so `threads` of them are drawn at a time."""
+
+    def draw(frame: AvatarFrame) -> AvatarFrame:
+        started = time.perf_counter()
+        picture = generator.render(frame.motion)
+        return replace(frame, picture=picture, stage_ms=frame.stage_ms | {"picture": _ms_since(started)})
+
+    under_way: deque[tuple[Chunk, Future[AvatarFrame]]] = deque()
+    with ThreadPoolExecutor(threads, thread_name_prefix="draw") as pool:
+        for chunk, frame in frames:
+            under_way.append((chunk, pool.submit(draw, frame)))
+            if len(under_way) > 2 * threads:
+                chunk, ready = under_way.popleft()
+                yield chunk, ready.result()
+        for chunk, ready in under_way:
+            yield chunk, ready.result()
+
+
 def render(
     avatar: Avatar,
     generator: FrameGenerator,
@@ -98,9 +121,11 @@ def render(
     cues: Sequence[tuple[int, Cue]] = (),
     seed: int = 0,
     enrolment_seconds: float = 0.0,
+    threads: int = os.cpu_count() or 1,
     on_frame: Callable[[int], None] = lambda frames: None,
 ) -> RenderReport:
-    """Writes the film `out`. `on_frame` is called with the number of frames done.
+    """Writes the film `out`. threads: pictures drawn at a time, and threads that encode. `on_frame` is called with the
+    number of frames done.
 
     Raises BadRequest if `out` cannot be written, and whatever `chunks` raises (BadSound).
     """
@@ -112,15 +137,14 @@ def render(
     frames = 0
     size_px = (0, 0)
     try:
-        with _Film(part) as film:
-            for chunk, frame in motion_frames(
-                avatar, chunks, generator=generator, look_ahead_ms=look_ahead_ms, style=style, cues=cues, seed=seed
-            ):
+        moving = motion_frames(avatar, chunks, look_ahead_ms=look_ahead_ms, style=style, cues=cues, seed=seed)
+        with _Film(part, threads) as film:
+            for chunk, frame in drawn(moving, generator, threads):
                 assert frame.picture is not None
                 encode_started = time.perf_counter()
                 film.write(chunk, frame.picture)
                 size_px = (frame.picture.shape[1], frame.picture.shape[0])
-                for stage, ms in (*frame.stage_ms.items(), ("write", (time.perf_counter() - encode_started) * 1000)):
+                for stage, ms in (*frame.stage_ms.items(), ("write", _ms_since(encode_started))):
                     stages.setdefault(stage, []).append(ms)
                 frames += 1
                 on_frame(frames)
@@ -147,13 +171,14 @@ def render(
 class _Film:
     """An MP4 being written: frame k and sound chunk k in, on one timeline."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
         try:
             self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         except OSError as error:
             raise BadRequest(f"cannot write {path.parent}: {error.strerror or error}") from error
         self._video = self._container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "crf": "17"})
         self._video.pix_fmt = "yuv420p"
+        self._video.codec_context.thread_count = threads
         self._audio = self._container.add_stream("aac", rate=AUDIO_RATE, layout="mono")
         self._audio.bit_rate = 128_000
         self._index = 0
@@ -179,3 +204,7 @@ class _Film:
             self._container.mux(self._video.encode(None))
             self._container.mux(self._audio.encode(None))
         self._container.close()
+
+
+def _ms_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

@@ -60,10 +60,8 @@ def test_a_film_has_a_frame_for_every_chunk(avatar, tmp_path, look_ahead_ms):
 
 def test_a_film_equals_the_live_path(avatar):
     chunks = tone(30)
-    film = [
-        frame.picture
-        for _, frame in render.motion_frames(avatar, chunks, generator=MotionPicture(), look_ahead_ms=80, seed=3)
-    ]
+    moving = render.motion_frames(avatar, chunks, look_ahead_ms=80, seed=3)
+    film = [frame.picture for _, frame in render.drawn(moving, MotionPicture(), threads=3)]
     state, decimator, live = avatar.initial_state(3, 80), Decimator(), []
     for chunk in [*chunks, *np.zeros((2, AUDIO_CHUNK), np.float32)]:
         (frame,), (state,) = avatar.step([StepInput(decimator.step(chunk), MotionPicture(), Style())], [state])
@@ -76,13 +74,13 @@ def test_a_film_equals_the_live_path(avatar):
 def test_a_cue_holds_from_the_frame_of_its_chunk_on(look_ahead_ms):
     cues = [(7, Cue({"mouth": 0.0})), (9, END)]
     chunks = np.full((12, AUDIO_CHUNK), 0.5, np.float32)
-    frames = render.motion_frames(FakeAvatar(), chunks, generator=None, look_ahead_ms=look_ahead_ms, cues=cues)
+    frames = render.motion_frames(FakeAvatar(), chunks, look_ahead_ms=look_ahead_ms, cues=cues)
     assert [frame.motion.weights[JAW] > 0 for _, frame in frames] == [True] * 7 + [False] * 2 + [True] * 3
 
 
 def test_each_frame_comes_with_its_own_sound(avatar):
     chunks = [np.full(AUDIO_CHUNK, i / 100, np.float32) for i in range(9)]
-    pairs = render.motion_frames(avatar, chunks, generator=None, look_ahead_ms=200)
+    pairs = render.motion_frames(avatar, chunks, look_ahead_ms=200)
     assert [(round(float(chunk[0]) * 100), frame.index) for chunk, frame in pairs] == [(i, i) for i in range(9)]
 
 
