@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 from playwright.async_api import Page, async_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = Path("/usr/bin/chromium")
 PROBE = Path(__file__).with_name("probe.html")
 FLAGS = (
     "--headless",
@@ -31,11 +31,13 @@ FLAGS = (
 
 
 @asynccontextmanager
-async def chromium_page(url: str, microphone: Path | None = None) -> AsyncIterator[Page]:
+async def chromium_page(url: str, microphone: Path | None = None, executable: Path = CHROMIUM) -> AsyncIterator[Page]:
     """A page at `url` in a browser of its own, whose microphone plays the WAV file `microphone` in a loop."""
-    flags = [*FLAGS] + ([f"--use-file-for-fake-audio-capture={microphone}"] if microphone else [])
+    origin = "/".join(url.split("/")[:3])
+    flags = [*FLAGS, f"--unsafely-treat-insecure-origin-as-secure={origin}"]
+    flags += [f"--use-file-for-fake-audio-capture={microphone}"] if microphone else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(executable_path=executable, args=flags)
         try:
             page = await browser.new_page()
             await page.goto(url)
@@ -47,6 +49,21 @@ async def chromium_page(url: str, microphone: Path | None = None) -> AsyncIterat
 async def probe_page(_request: web.Request) -> web.FileResponse:
     """The probe, for an application's route `/probe`."""
     return web.FileResponse(PROBE)
+
+
+@asynccontextmanager
+async def probe_site(host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """The probe alone, on a port of its own; gives its address."""
+    app = web.Application()
+    app.router.add_get("/probe", probe_page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, host, 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site.port}/probe"
+    finally:
+        await runner.cleanup()
 
 
 async def inbound(page: Page) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The transport alone, as a server process: a picture that flashes and a beep that share an index, no model.
 
-    python -m bench.flash_server --port N [--mode clock|echo] [--size 512] [--codec H264|VP8]
+    python -m bench.flash_server --port N [--host H] [--mode clock|echo] [--size 512] [--codec H264|VP8]
 
 `clock` flashes every 1.2 s; `echo` sends the microphone back, and flashes as long as it is loud.
 """
@@ -165,13 +165,14 @@ def application(size: int, mode: str) -> web.Application:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--mode", choices=("clock", "echo"), default="clock")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--codec", choices=aiortc_seam.VIDEO_CODECS, default=aiortc_seam.VIDEO_CODECS[0])
     args = parser.parse_args()
     aiortc_seam.VIDEO_CODECS = (args.codec, *(c for c in aiortc_seam.VIDEO_CODECS if c != args.codec))
     cv2.setNumThreads(1)
-    web.run_app(application(args.size, args.mode), host="127.0.0.1", port=args.port, print=None)
+    web.run_app(application(args.size, args.mode), host=args.host, port=args.port, print=None)
 
 
 if __name__ == "__main__":

@@ -1,31 +1,59 @@
 """From the microphone to the screen, in Chromium: a beep goes in; when does the flash come out, and the beep?
 
-    python -m bench.latency [--seconds 40] [--size 512] [--avatar elias] [--look-ahead-ms 80] [--transport-only]
+    python -m bench.latency [--seconds 30] [--cases NAME …] [--avatar elias] [--size 512]
 
-Two runs: the transport alone (the server echoes; loud sound makes a white picture), then the whole server with a face,
-where the beep is timed (its picture leaves with it). Times are the page's: caught by the microphone → shown, heard.
+`transport …`: no model, the server echoes, and loud sound makes a white picture. `face …`: the whole server with its
+models; the face turns white while its sound is loud (bench.face_server), at a look-ahead of 80 or 0 ms. Each case on a
+network of its own (bench.network, needs root; `clean` is loopback). Times are the page's: caught by the microphone →
+shown, heard. Steady: from the seventh second on; before that is cold. All cases take 10 × (seconds + 8): 7 minutes.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from playwright.async_api import Page
 
-from bench import sounds
-from bench.browser import chromium_page, report
+from bench import plots, sounds
+from bench.browser import CHROMIUM, chromium_page, probe_site, report
+from bench.network import Faults, bad_network
 from bench.results import percentiles, save, table
-from bench.servers import flash_server, real_server
+from bench.servers import face_server, flash_server
 
 EVERY_S = 1.07  # no multiple of 40 ms, so that beeps fall anywhere in a chunk
 LENGTH_S = 0.12
 WARM_UP_MS = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """look_ahead_ms: None for the transport alone. target_ms: p50, p95 of what is shown; None where there is none."""
+
+    look_ahead_ms: int | None
+    faults: Faults
+    target_ms: tuple[float, float | None] | None = None
+
+
+CASES = {
+    "transport": Case(None, Faults(), (95, 140)),
+    "transport 2% 20ms": Case(None, Faults(20, 0, 0.02), (250, None)),
+    "transport 5% 20ms": Case(None, Faults(20, 0, 0.05)),
+    "transport 80ms": Case(None, Faults(80)),
+    "transport jitter": Case(None, Faults(20, 30)),
+    "face": Case(80, Faults(), (240, 300)),
+    "face at 0ms": Case(0, Faults(), (160, None)),
+    "face 2% 20ms": Case(80, Faults(20, 0, 0.02)),
+    "face 5% 80ms": Case(80, Faults(80, 0, 0.05)),
+    "face jitter": Case(80, Faults(20, 30)),
+}
 
 
 def delays_ms(causes: Sequence[float], effects: Sequence[float]) -> list[float]:
@@ -40,63 +68,96 @@ def delays_ms(causes: Sequence[float], effects: Sequence[float]) -> list[float]:
 
 
 async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
+    began = await page.evaluate("performance.now()")
     await page.evaluate("url => connect(url, {microphone: true})", url)
     await asyncio.sleep(seconds)
     seen = await report(page)
+    if not seen["frames"]:
+        raise SystemExit(f"no picture came ({seen['state']}); bench/results/server.log may say why")
     since = seen["frames"][0]["at"] + WARM_UP_MS
-    spoken = [beep["processed"] for beep in seen["spoken"] if beep["processed"] > since]
+    spoken = [beep["processed"] for beep in seen["spoken"]]
+    cold, steady = [at for at in spoken if at <= since], [at for at in spoken if at > since]
+    flashes, beeps = [flash["at"] for flash in seen["flashes"]], [beep["at"] for beep in seen["played"]]
+    shown = delays_ms(steady, flashes)
     figures = {
-        "heard_ms": percentiles(delays_ms(spoken, [beep["at"] for beep in seen["played"]])),
-        "shown_ms": percentiles(delays_ms(spoken, [flash["at"] for flash in seen["flashes"]])),
+        "shown_ms": percentiles(shown),
+        "heard_ms": percentiles(delays_ms(steady, beeps)),
+        "cold_shown_ms": percentiles(delays_ms(cold, flashes)),
+        "first_picture_ms": round(seen["frames"][0]["at"] - began),
+        "growth_ms_a_minute": _growth(shown),
+        "beeps": len(steady),
         "buffers_ms": {kind: round(stream["jitterBufferMs"], 1) for kind, stream in seen["inbound"].items()},
+        "shown": [round(value, 1) for value in shown],
     }
     told = [m for m in seen["messages"] if m["type"] == "latency" and m["at"] > since]
     if told:
         names = sorted({name for message in told for name in message["stages"]})
         figures["server_ms"] = percentiles(message["total_ms"] for message in told)
-        figures["server_stages_ms"] = {
-            name: round(float(np.mean([m["stages"].get(name, 0.0) for m in told])), 1) for name in names
-        }
+        figures["late_per_mille"] = told[-1]["late_per_mille"]
+        figures["stages_ms"] = {n: round(float(np.mean([m["stages"].get(n, 0.0) for m in told])), 1) for n in names}
     return figures
 
 
-async def measure(args: argparse.Namespace) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder:
-        beeps = sounds.beeps(EVERY_S, LENGTH_S, EVERY_S * 40)
-        microphone = sounds.write_wav(Path(folder) / "beeps.wav", beeps)
-        figures: dict[str, Any] = {}
-        async with flash_server("echo", args.size) as (address, _):
-            async with chromium_page(f"{address}/probe", microphone) as page:
-                figures["transport"] = await _listen(page, f"{address}/sessions", args.seconds)
-            if args.transport_only:
-                return figures
-            async with (
-                real_server() as (real, _),
-                chromium_page(f"{address}/probe", microphone) as page,
-            ):
-                url = f"{real}/sessions?avatar={args.avatar}&look_ahead_ms={args.look_ahead_ms}"
-                figures["whole"] = await _listen(page, url, args.seconds)
-        return figures
+def _growth(delays: Sequence[float]) -> float | None:
+    """Slope of the delay over the run."""
+    if len(delays) < 3:
+        return None
+    return round(float(np.polyfit(np.arange(len(delays)) * EVERY_S / 60, delays, 1)[0]), 1)
+
+
+async def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        microphone = sounds.write_wav(folder / "beeps.wav", sounds.beeps(EVERY_S, LENGTH_S, EVERY_S * 40))
+        host, bind, browser = "127.0.0.1", "127.0.0.1", CHROMIUM
+        if case.faults != Faults():
+            host, browser = await stack.enter_async_context(bad_network(case.faults))
+            bind = "0.0.0.0"
+        if case.look_ahead_ms is None:
+            address, _ = await stack.enter_async_context(flash_server("echo", args.size, host=bind))
+            query, probe = "", f"{address}/probe"
+        else:
+            address, _ = await stack.enter_async_context(face_server(host=bind))
+            query = f"?avatar={args.avatar}&look_ahead_ms={case.look_ahead_ms}"
+            probe = await stack.enter_async_context(probe_site(bind))
+        url = address.replace("127.0.0.1", host) + "/sessions" + query
+        probe = probe.replace("127.0.0.1", host)
+        page = await stack.enter_async_context(chromium_page(probe, microphone, browser))
+        return await _listen(page, url, args.seconds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=40)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="NAME", help=", ".join(CASES))
+    parser.add_argument("--size", type=int, default=512, help="of the transport's picture")
     parser.add_argument("--avatar", default="elias")
-    parser.add_argument("--look-ahead-ms", type=int, default=80)
-    parser.add_argument("--transport-only", action="store_true")
     args = parser.parse_args()
-    figures = asyncio.run(measure(args))
+    figures: dict[str, Any] = {}
+    for name in args.cases:
+        figures[name] = {"network": str(CASES[name].faults), **asyncio.run(measure(CASES[name], args))}
+        shown = figures[name]["shown_ms"]
+        print(f"{name}: shown p50 {shown['p50']} p95 {shown['p95']} of {shown['n']} beeps", flush=True)
+    print()
     rows = []
-    for run, found in figures.items():
-        for name in ("shown_ms", "heard_ms", "server_ms"):
-            if found.get(name, {}).get("n"):
-                rows.append((run, name, *(found[name][p] for p in ("p50", "p95", "p99", "n"))))
-    table(rows, ("run", "microphone →", "p50", "p95", "p99", "n"))
-    for run, found in figures.items():
-        print(f"{run}: browser buffers {found['buffers_ms']} ms; server stages {found.get('server_stages_ms', {})} ms")
-    save("latency", vars(args) | figures)
+    for name, found in figures.items():
+        shown, heard, server = found["shown_ms"], found["heard_ms"], found.get("server_ms", {})
+        target = CASES[name].target_ms
+        within = target and shown["n"] and all(shown[p] <= t for p, t in zip(("p50", "p95"), target, strict=True) if t)
+        wanted = "/".join(f"{t:.0f}" for t in target if t) if target else ""
+        verdict = "" if target is None else "passed" if within else "MISSED"
+        cold, slope = found["cold_shown_ms"]["p50"], found["growth_ms_a_minute"]
+        row = [name, shown["p50"], shown["p95"], heard["p50"], server.get("p50", ""), cold, found["first_picture_ms"]]
+        rows.append([*row, slope, shown["n"], wanted, verdict])
+    names = ("case, ms", "shown p50", "p95", "heard p50", "server", "cold", "first picture", "/min", "n", "target", "")
+    table(rows, names)
+    print()
+    for name, found in figures.items():
+        stages = ", ".join(f"{stage} {ms}" for stage, ms in found.get("stages_ms", {}).items())
+        print(f"{name}: browser buffers {found['buffers_ms']} ms{'; server stages ' + stages if stages else ''}")
+    shown_by = {name: found["shown"] for name, found in figures.items()}
+    plots.shares("latency", shown_by, "microphone to screen, ms", {})
+    save("latency", vars(args) | {"cases": figures})
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ from typing import Any
 
 import aiohttp
 import psutil
-from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import sounds
-from bench.browser import chromium_page, inbound, probe_page, report
+from bench.browser import chromium_page, inbound, probe_site, report
 from bench.results import save, table
-from bench.servers import free_port, real_server
+from bench.servers import real_server
 from bench.viewer import Viewer
 
 WARM_UP_S = 5.0
@@ -105,20 +104,11 @@ async def _light(url: str, address: str, pid: int, voice: Any, seconds: float, _
 
 
 async def _chromium(url: str, address: str, pid: int, voice: Any, seconds: float, folder: Path) -> dict[str, Any]:
-    app = web.Application()
-    app.router.add_get("/probe", probe_page)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        microphone = sounds.write_wav(folder / "microphone.wav", voice)
-        async with chromium_page(f"http://127.0.0.1:{port}/probe", microphone) as page:
-            await page.evaluate("url => connect(url, {microphone: true})", url)
-            figures = await _observe(address, pid, seconds)
-            return figures | {"viewer": (await inbound(page)) | {"state": (await report(page))["state"]}}
-    finally:
-        await runner.cleanup()
+    microphone = sounds.write_wav(folder / "microphone.wav", voice)
+    async with probe_site() as probe, chromium_page(probe, microphone) as page:
+        await page.evaluate("url => connect(url, {microphone: true})", url)
+        figures = await _observe(address, pid, seconds)
+        return figures | {"viewer": (await inbound(page)) | {"state": (await report(page))["state"]}}
 
 
 def main() -> None:

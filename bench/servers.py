@@ -52,10 +52,12 @@ async def server(command: Sequence[str], ready_path: str, port: int) -> AsyncIte
 
 
 @asynccontextmanager
-async def flash_server(mode: str, size: int = 512, codec: str = "H264") -> AsyncIterator[tuple[str, int]]:
+async def flash_server(
+    mode: str, size: int = 512, codec: str = "H264", host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[str, int]]:
     """The transport alone (bench.flash_server)."""
     port = free_port()
-    options = ["--port", str(port), "--mode", mode, "--size", str(size), "--codec", codec]
+    options = ["--port", str(port), "--host", host, "--mode", mode, "--size", str(size), "--codec", codec]
     async with server(["-m", "bench.flash_server", *options], "/stats", port) as running:
         yield running
 
@@ -65,4 +67,13 @@ async def real_server(*options: str) -> AsyncIterator[tuple[str, int]]:
     """`server.py serve`, as users run it."""
     port = free_port()
     async with server(["server.py", "serve", "--port", str(port), *options], "/healthz", port) as running:
+        yield running
+
+
+@asynccontextmanager
+async def face_server(*options: str, host: str = "127.0.0.1") -> AsyncIterator[tuple[str, int]]:
+    """The whole server, whose face flashes while it hears loud sound (bench.face_server)."""
+    port = free_port()
+    command = ["-m", "bench.face_server", "--port", str(port), "--host", host, *options]
+    async with server(command, "/healthz", port) as running:
         yield running

@@ -111,7 +111,7 @@ SERVICE = web.AppKey("service", Service)
 """Where an application keeps its service."""
 
 
-def run(config: Config) -> None:
+def run(config: Config, build: Callable[[Config], Service] = Service.build) -> None:
     """Serves until SIGINT or SIGTERM."""
     import uvloop
 
@@ -123,13 +123,13 @@ def run(config: Config) -> None:
     # Rows of a batch are drawn side by side; OpenCV's own threads would only wait for the same cores.
     cv2.setNumThreads(1)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, build))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, build: Callable[[Config], Service]) -> None:
     from realtime.routes import create_app
 
-    service = Service.build(config)
+    service = build(config)
     await service.start()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
