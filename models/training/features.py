@@ -115,7 +115,7 @@ def real(clips: Iterable[corpus.Clip], rendering: int) -> Iterator[Piece]:
 
 
 def synthetic(rendering: int, seconds_per_voice: float) -> Iterator[Piece]:
-    """espeak-ng in all its languages, flite and Festival, and sounds that are no speech (all `sil`)."""
+    """espeak-ng in all its languages, flite and Festival."""
     random = np.random.default_rng(1000 + rendering)
     voices: dict[str, Iterator[engines.Spoken]] = {
         f"espeak-{language}": espeak.babble(language, seconds_per_voice, random) for language in espeak.LANGUAGES
@@ -127,7 +127,11 @@ def synthetic(rendering: int, seconds_per_voice: float) -> Iterator[Piece]:
     for name, spoken in voices.items():
         for sound, segments in spoken:
             yield rendered(name, sound, segments, random)
-    for sound in nonspeech.sounds(random, count=60):
+
+
+def noises(count: int) -> Iterator[Piece]:
+    """Sounds that are no speech, all `sil`."""
+    for sound in nonspeech.sounds(np.random.default_rng(2000), count):
         silent = np.zeros(len(sound) // MEL_HOP, np.float32)
         yield Piece("nonspeech", sound, [corpus.Segment("sil", 0, len(sound))], silent)
 
@@ -142,6 +146,7 @@ def main() -> None:
     logging.getLogger("libav").setLevel(logging.ERROR)
     clips = {split: [c for c in corpus.real_clips(options.data) if c.split == split] for split in ("train", "dev")}
     if 0 in options.renderings:
+        write_shard(options.cache / "noises", noises(count=280))
         write_shard(options.cache / "dev", real(clips["dev"], 0))
     for rendering in options.renderings:
         for name, pieces in (

@@ -1,5 +1,5 @@
-"""Sounds that are no speech, made by arithmetic: breath, keyboard, hum, music and room tone. The mouth must rest on
-them.
+"""Sounds that are no speech, made by arithmetic: breath, keyboard, hum, music, machines, bells and room tone. The mouth
+must rest on them.
 
 Pure functions of a random generator; touches nothing.
 """
@@ -19,7 +19,7 @@ Sound = NDArray[np.floating]
 
 def sounds(random: np.random.Generator, count: int, seconds: float = 6.0) -> Iterator[NDArray[np.float32]]:
     """`count` sounds of (N,) samples, every kind in turn, at random loudness."""
-    kinds = (breath, keyboard, hum, music, room_tone)
+    kinds = (breath, keyboard, hum, music, machine, bells, room_tone)
     for i in range(count):
         sound = kinds[i % len(kinds)](random, int(seconds * SPEECH_RATE))
         loud = 10 ** (random.uniform(-45, -8) / 20) / max(float(np.abs(sound).max()), 1e-9)
@@ -80,6 +80,36 @@ def music(random: np.random.Generator, samples: int) -> Sound:
             end = min(samples, at + length)
             sound[at:end] += tone[: end - at]
             at = end
+    return sound
+
+
+def machine(random: np.random.Generator, samples: int) -> Sound:
+    """Noise in one band or several tones, throbbing 1 to 25 times a second: fans, engines, washing machines."""
+    time_s = np.arange(samples) / SPEECH_RATE
+    wander = np.cumsum(random.standard_normal(samples)) / SPEECH_RATE
+    throb = 1 + random.uniform(0.1, 1) * np.sin(2 * np.pi * (random.uniform(1, 25) * time_s + wander))
+    if random.random() < 0.5:
+        low = random.uniform(50, 600)
+        band = butter(2, (low, low * random.uniform(1.5, 8)), "bandpass", fs=SPEECH_RATE, output="sos")
+        return sosfilt(band, random.standard_normal(samples)) * throb
+    base = random.uniform(25, 400)
+    tones = sum(
+        random.uniform(0, 1) * np.sin(2 * np.pi * base * k * (time_s + 0.02 * wander) + random.uniform(0, 6))
+        for k in range(1, 12)
+    )
+    return tones * throb + 0.1 * room_tone(random, samples)
+
+
+def bells(random: np.random.Generator, samples: int) -> Sound:
+    """Beeps, chimes and ring tones: one to four partials that start at once and last or die away."""
+    sound, at = 1e-3 * random.standard_normal(samples), int(random.uniform(0, 0.5) * SPEECH_RATE)
+    while at < samples:
+        length = int(np.exp(random.uniform(np.log(0.05), np.log(1.5))) * SPEECH_RATE)
+        time_s = np.arange(min(length, samples - at)) / SPEECH_RATE
+        for _ in range(random.integers(1, 5)):
+            tone = np.sin(2 * np.pi * np.exp(random.uniform(np.log(300), np.log(4000))) * time_s)
+            sound[at : at + len(time_s)] += random.uniform(0.2, 1) * tone * np.exp(-time_s * random.uniform(0, 8))
+        at += length + int(random.exponential(0.3) * SPEECH_RATE)
     return sound
 
 

@@ -8,6 +8,8 @@ one pass. All that a session must remember is one row `memory`, which goes in an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -65,9 +67,11 @@ class PhonemeNetwork(nn.Module):
         ]
         self.memory_size = sum(steps * wide for steps, wide in self.memory_shapes)
 
-    def forward(self, features: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, features: Tensor, memory: Tensor, delays: Sequence[int] = DELAYS
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """features (B, 4n, 80), memory (B, S) -> logits (B, n, delays, 4, 15 + P + A), voice (B, n, 4, 2),
-        new memory."""
+        new memory. `delays` (chunks, of `DELAYS`) says which heads are asked."""
         sizes = [steps * wide for steps, wide in self.memory_shapes]
         pasts = [m.unflatten(1, s) for m, s in zip(memory.split(sizes, 1), self.memory_shapes, strict=True)]
         kept = []
@@ -89,7 +93,8 @@ class PhonemeNetwork(nn.Module):
         recent = torch.cat((pasts[6], self.recent(x)), 1)
         kept.append(recent[:, -max(DELAYS) :])
         answers = []
-        for delay, hidden, head in zip(DELAYS, self.hidden, self.heads, strict=True):
+        for delay in delays:
+            hidden, head = self.hidden[DELAYS.index(delay)], self.heads[DELAYS.index(delay)]
             first = max(DELAYS) - delay
             then = recent[:, first : first + x.shape[1]]
             answers.append(head(torch.relu(hidden(torch.cat((x, then), 2)))))

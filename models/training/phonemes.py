@@ -11,6 +11,7 @@ teacher left the plain one. The look-aheads of the dev voices are printed now an
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models import mel
-from models.rates import LOOK_AHEADS_MS, MEL_FRAMES
+from models.rates import LOOK_AHEADS_MS, MEL_FRAMES, look_ahead_chunks
 from models.training.batches import Batch, Sampler
 from models.training.features import CACHE, Shard
 from models.training.loop import Plan, steps_done, train
@@ -31,21 +32,25 @@ from models.training.phoneme_network import DELAYS, PITCH_ZERO_HZ, WIDTHS, Phone
 from models.visemes import PHONEME_VISEME, PHONEMES, VISEME_INDEX, VISEMES
 
 PEAK_RATE = 2e-3
+MAIN_DELAY = look_ahead_chunks(80)
+OTHER_DELAYS = tuple(delay for delay in DELAYS if delay != MAIN_DELAY)
 VISEME_OF = functional.one_hot(torch.from_numpy(PHONEME_VISEME), len(VISEMES)).float()
 
 
-def loss_of(network: PhonemeNetwork, batch: Batch, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Mean loss over the look-aheads, and the viseme accuracy of each."""
+def loss_of(
+    network: PhonemeNetwork, batch: Batch, weight: Tensor, delays: Sequence[int] = DELAYS
+) -> tuple[Tensor, dict[str, float]]:
+    """Mean loss over the look-aheads `delays` (chunks), and the viseme accuracy at 80 ms."""
     features = torch.from_numpy(batch.features)
     with torch.autocast("cpu", torch.bfloat16):
-        logits, voice, _ = network(features, torch.zeros(len(features), network.memory_size))
+        logits, voice, _ = network(features, torch.zeros(len(features), network.memory_size), delays)
     logits = logits.float()
     belief, true, articulation = (
         torch.from_numpy(a).unflatten(1, (-1, MEL_FRAMES)) for a in (batch.belief, batch.phoneme, batch.articulation)
     )
     visemes = belief @ VISEME_OF * weight
     losses, figures = [], {}
-    for i, delay in enumerate(DELAYS):
+    for i, delay in enumerate(delays):
         until = true.shape[1] - delay
         viseme, phoneme, posture = logits[:, delay:, i].split(WIDTHS, 3)
         known = true[:, :until] >= 0
@@ -54,8 +59,9 @@ def loss_of(network: PhonemeNetwork, batch: Batch, weight: Tensor) -> tuple[Tens
             + 0.5 * cross_entropy(phoneme, belief[:, :until])
             + 2.0 * functional.mse_loss(posture.sigmoid()[known], articulation[:, :until][known])
         )
-        right = viseme.argmax(3) == torch.from_numpy(PHONEME_VISEME)[true[:, :until].clamp(min=0)]
-        figures[f"@{40 * delay}"] = right[known].float().mean().item()
+        if delay == MAIN_DELAY:
+            right = viseme.argmax(3) == torch.from_numpy(PHONEME_VISEME)[true[:, :until].clamp(min=0)]
+            figures["@80"] = right[known].float().mean().item()
     pitched, figures["voicing"] = voice_loss(voice.float().flatten(1, 2), torch.from_numpy(batch.pitch))
     return torch.stack(losses).mean() + 0.2 * pitched, figures
 
@@ -126,7 +132,9 @@ def shards_of(cache: Path) -> list[Shard]:
     if (cache / "real-0/belief.npy").exists():
         clean = clean.taught(cache / "real-0")
     others = [Shard.load(f.parent) for f in sorted(cache.glob("real-[1-9]*/spans.json"))]
-    made = [Shard.load(f.parent) for f in sorted(cache.glob("synthetic-*/spans.json"))]
+    made = [
+        Shard.load(f.parent) for name in ("synthetic-*", "noises") for f in sorted(cache.glob(f"{name}/spans.json"))
+    ]
     return [clean, *(shard.labelled_as(clean) for shard in others), *made]
 
 
@@ -159,7 +167,7 @@ def main() -> None:
     print(f"{sum(p.numel() for p in network.parameters()) / 1e6:.2f} M parameters, {len(shards)} shards", flush=True)
     average = train(
         network,
-        lambda step: loss_of(network, sampler.draw(), weight),
+        lambda step: loss_of(network, sampler.draw(), weight, (MAIN_DELAY, OTHER_DELAYS[step % 3])),
         plan,
         lambda averaged: judged(averaged.eval(), dev),  # type: ignore[arg-type]
     )
