@@ -34,7 +34,7 @@ from models.lips import (
     with_inner_lip,
 )
 from models.mouth import MouthInterior
-from models.own_teeth import OwnTeeth, find_teeth
+from models.own_teeth import OwnTeeth, clear_of_teeth, find_teeth
 from models.warp import Box, node_positions, sample
 
 HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
@@ -117,6 +117,7 @@ def build_identity(model: FaceModel, picture: NDArray[np.uint8], points: NDArray
     teeth = None
     if float(gap_px(*lips).max()) > OPEN_MOUTH * unit:
         teeth = find_teeth(picture, points)
+        lips = clear_of_teeth(picture, lips, unit)
         picture, points = _shut(model, picture, points, lips)
         lips = lip_lines(points)
     line = refined(midway(*lips), picture, LINE_SEARCH * unit)

@@ -5,18 +5,25 @@ Down each column from the upper lip, teeth are bright and hardly red; the first 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.lips import INNER_LOWER, INNER_UPPER
+from models.lips import INNER_LOWER, INNER_UPPER, LipLine
+from models.warp import remap
 
 LEAST_HEIGHT, MOST_HEIGHT = 0.022, 0.10
 """Height of a row of teeth, in eye distances, that is worth keeping, and that is still one row."""
 
 LEAST_WIDTH = 0.16
+
+MOST_RAGGED = 0.010
+"""How far the row's end may be from a smooth curve, in eye distances, before it is taken for no row of teeth."""
+
+LIP_SEARCH, LIP_WITHIN = 0.045, (0.05, 0.09)
+"""How far beyond its landmarks a lip may begin, and where lips show their own colour, in eye distances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,9 @@ def find_teeth(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating]) -> Ow
     if wide.sum() < LEAST_WIDTH * unit or not (wide & middle).any():
         return None
     last = _calm((row * rows).max(0), wide, round(0.012 * unit))
+    curve = np.polyval(np.polyfit(columns[wide], last[wide], 2), columns[wide])
+    if np.sqrt(np.mean(np.square(last[wide] - curve))) > MOST_RAGGED * unit:
+        return None
     edge_y = float(np.median(last[wide & middle]))
     # All between the outermost teeth is kept, dark gaps and gums too.
     across = np.flatnonzero(wide)
@@ -76,6 +86,46 @@ def find_teeth(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating]) -> Ow
     return OwnTeeth(
         np.round(picture).astype(np.uint8), np.array([x0, y0], np.float32), last, y0 + edge_y, colour.astype(np.float32)
     )
+
+
+def clear_of_teeth(photo_bgr: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float) -> tuple[LipLine, LipLine]:
+    """Inner edges of parted lips, moved outwards to where the photo shows lip, not teeth or the dark between."""
+    upper, lower = lips
+    share = np.linspace(0.2, 0.8, 7, dtype=np.float32)[:, None, None]
+    inside = remap(photo_bgr, upper.points * (1 - share) + lower.points * share).reshape(-1, 3).astype(np.float32)
+    light = inside @ np.array([0.114, 0.587, 0.299], np.float32)
+    others = [inside[light >= np.quantile(light, 0.8)].mean(0), inside[light <= np.quantile(light, 0.15)].mean(0)]
+    return _on_lip(photo_bgr, upper, -1.0, others, unit), _on_lip(photo_bgr, lower, 1.0, others, unit)
+
+
+def _on_lip(
+    photo: NDArray[np.uint8], line: LipLine, side: float, others: list[NDArray[np.float32]], unit: float
+) -> LipLine:
+    """One lip's edge moved along `side` * down to the first place that looks more like that lip than like `others`."""
+    offsets = np.linspace(0, LIP_SEARCH * unit, 13, dtype=np.float32)
+    out = side * line.down
+
+    def seen(at: NDArray[np.float32]) -> NDArray[np.float32]:
+        return remap(photo, (line.points[:, None] + at[None, :, None] * out).astype(np.float32)).astype(np.float32)
+
+    own = np.median(seen(np.linspace(*LIP_WITHIN, 5, dtype=np.float32) * unit), axis=(0, 1))
+    found = seen(offsets)
+    far = np.min([_apart(found, other) for other in others], axis=0)
+    lip = _apart(found, own) < far
+    # A lip goes on: single pixels of its colour between teeth do not count.
+    steady = np.cumprod(lip[:, ::-1], axis=1)[:, ::-1].astype(bool)
+    first = np.where(steady.any(1), offsets[steady.argmax(1)], 0.0)
+    ends = np.minimum(np.arange(len(first)), np.arange(len(first))[::-1])
+    widest = np.max(np.lib.stride_tricks.sliding_window_view(np.pad(first, 1, mode="edge"), 3), axis=1)
+    moved = np.convolve(np.pad(widest, 2, mode="edge"), np.ones(5) / 5, mode="valid") * np.clip(ends / 3, 0, 1)
+    return replace(line, points=(line.points + moved[:, None] * out).astype(np.float32))
+
+
+def _apart(colours: NDArray[np.float32], other: NDArray[np.floating]) -> NDArray[np.float32]:
+    """(...) distance between colours (..., 3), hue counting more than light."""
+    light = colours.mean(-1) - other.mean()
+    hue = (colours + 10) / (colours.mean(-1, keepdims=True) + 10) - (other + 10) / (other.mean() + 10)
+    return np.asarray(np.hypot(0.6 * light, 160 * np.linalg.norm(hue, axis=-1)), np.float32)
 
 
 def _toothlike(patch: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

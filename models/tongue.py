@@ -15,8 +15,8 @@ Array = NDArray[np.float32]
 PROFILE = np.array(
     [
         # half width, y, z in cm on the jaw of the neutral head, from under the tip over the tip to the root
-        (0.55, -4.50, 9.30), (0.85, -4.15, 9.62), (1.00, -3.80, 9.72), (1.10, -3.52, 9.60), (1.22, -3.34, 9.30),
-        (1.42, -3.20, 8.80), (1.66, -3.06, 8.10), (1.86, -2.94, 7.30), (2.00, -2.86, 6.40), (2.05, -2.90, 5.50),
+        (0.80, -4.50, 9.30), (1.15, -4.15, 9.62), (1.32, -3.80, 9.72), (1.45, -3.52, 9.60), (1.60, -3.34, 9.30),
+        (1.80, -3.20, 8.80), (2.02, -3.06, 8.10), (2.20, -2.94, 7.30), (2.32, -2.86, 6.40), (2.36, -2.90, 5.50),
     ],
     np.float32,
 )  # fmt: skip
@@ -68,8 +68,8 @@ def paint_tip(colour: Array, step: float) -> tuple[NDArray[np.uint8], Array]:
     inside = np.clip(depth + 0.5, 0, 1) * np.clip((1 - outline) * half / 2, 0, 1)
     below = np.clip(depth / height, 0, 1.4)
     round_ = np.sqrt(np.clip(1 - (1 - np.clip(below / 0.5, 0, 1)) ** 2, 0, 1))
-    light = 0.62 + 0.42 * np.exp(-0.5 * ((below - 0.22) / 0.16) ** 2) - 0.22 * np.clip(below - 0.35, 0, 1)
-    light = light * (0.75 + 0.25 * round_) * (1 - 0.25 * np.clip(outline, 0, 1))
+    light = 0.74 + 0.30 * np.exp(-0.5 * ((below - 0.22) / 0.16) ** 2) - 0.22 * np.clip(below - 0.35, 0, 1)
+    light = light * (0.86 + 0.14 * round_) * (1 - 0.25 * np.clip(outline, 0, 1))
     crease = 0.12 * np.exp(-0.5 * (x / 0.07) ** 2) * np.clip(3 * (below - 0.25), 0, 1)
     wet = np.exp(-0.5 * ((below - 0.2) / 0.06) ** 2 - 0.5 * ((np.abs(x + 0.08) - 0.3) / 0.16) ** 2)
     lit = colour * (light * (1 - crease))[..., None] + 0.30 * colour.max() * wet[..., None]

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.lips import INNER_LOWER, INNER_UPPER
-from models.own_teeth import find_teeth
+from models.lips import INNER_LOWER, INNER_UPPER, lip_lines
+from models.own_teeth import clear_of_teeth, find_teeth
 
 SKIN, LIP, TOOTH, DARK = (130, 160, 205), (110, 100, 190), (205, 220, 232), (25, 20, 45)
 
@@ -52,3 +52,36 @@ def test_no_teeth_are_found_where_none_show(teeth_px: int, gap_px: int) -> None:
 def test_a_mouth_at_the_border_is_left_alone() -> None:
     photo, points = smile(9, 18)
     assert find_teeth(photo[:305], points) is None
+
+
+def shifted(points: np.ndarray, upper_px: float, lower_px: float) -> np.ndarray:
+    """Landmarks whose lips are off by so much, the corners right."""
+    moved = points.copy()
+    moved[list(INNER_UPPER[1:-1]), 1] += upper_px
+    moved[list(INNER_LOWER[1:-1]), 1] += lower_px
+    moved[2], moved[152] = (256, 260), (256, 380)
+    return moved
+
+
+def test_lips_whose_landmarks_lie_on_teeth_are_moved_off_them() -> None:
+    photo, points = smile(teeth_px=12, gap_px=14)
+    true_upper, true_lower = lip_lines(shifted(points, 0, 0))
+    upper, lower = clear_of_teeth(photo, lip_lines(shifted(points, 3, -3)), 150.0)
+    middle = slice(10, 28)
+    assert np.abs(upper.points - true_upper.points)[middle, 1].max() < 2
+    assert np.abs(lower.points - true_lower.points)[middle, 1].max() < 2
+
+
+def test_lips_that_are_in_place_stay() -> None:
+    photo, points = smile(teeth_px=9, gap_px=18)
+    lips = lip_lines(shifted(points, 0, 0))
+    for before, after in zip(lips, clear_of_teeth(photo, lips, 150.0), strict=True):
+        assert np.abs(after.points - before.points).max() < 3.5
+        assert np.array_equal(after.points[[0, -1]], before.points[[0, -1]])
+
+
+def test_a_ragged_row_is_no_row_of_teeth() -> None:
+    photo, points = smile(teeth_px=5, gap_px=22)
+    for x in range(228, 286, 14):
+        cv2.rectangle(photo, (x, 303), (x + 6, 314), TOOTH, -1)
+    assert find_teeth(photo, points) is None
