@@ -55,13 +55,17 @@ class Audience:
         self._connections = [other for other in self._connections if other is not connection]
         return known
 
-    def show(self, chunk: MediaChunk, sounds: Sequence[MediaChunk]) -> None:
-        """A chunk whose time to be seen has come, and those whose time to be sent as sound has."""
-        if chunk.picture is not None:
-            self._picture = chunk.picture
+    def play(self, sounds: Sequence[MediaChunk]) -> None:
+        """Chunks whose time to be sent as sound has come."""
         for subscription in self._subscriptions:
             for sound in sounds:
                 subscription.put_sound(sound)
+
+    def show(self, chunk: MediaChunk) -> None:
+        """A chunk whose time to be seen has come."""
+        if chunk.picture is not None:
+            self._picture = chunk.picture
+        for subscription in self._subscriptions:
             subscription.put_picture(chunk)
 
     def hush(self) -> bool:

@@ -62,7 +62,7 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """margin_ms: how long after its step a picture is due; absorbs the jitter of computing.
+    """margin_ms: how long after its tick a picture is due at most; a quick machine needs less (`pacing.Margin`).
     resume_s: how long a session outlives its connection. ping_timeout_s: silence on an open data channel
     after which a client counts as gone. speech_queue_s: speech that may wait to be played.
     microphone_queue_ms: microphone sound that may wait; beyond it the oldest is dropped.

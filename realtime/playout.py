@@ -1,7 +1,7 @@
 """The timeline of one session: when each chunk is taken in, and when its sound and picture are due together.
 
 Pure: `now` is an argument. Chunk `index` is taken from the inbox at `epoch + 40 ms * index`, and is due the
-look-ahead and a fixed margin later. Sound never waits for a picture; a late picture shows at the next chunk.
+look-ahead and a margin later. Sound never waits for a picture; a late picture shows at the next chunk.
 A sound leaves one chunk before its picture, because its receiver holds it about as much longer: see `SOUND_LEAD`.
 """
 
@@ -26,6 +26,9 @@ SOUND_LEAD = 1
 """Chunks that a sound leaves before its picture. A browser keeps sound 40 to 60 ms (jitter buffer, device) and pictures
 about 10: sent together, lips run ahead. Both carry their true time, so a browser can still correct what is left."""
 
+EARLY_S = 0.005
+"""A sound may leave so much before its time rather than wait for the next event of the timeline."""
+
 Picture = NDArray[np.uint8]
 
 
@@ -39,12 +42,14 @@ class Action(Enum):
 class Playout:
     """State of one timeline.
 
-    late, released: chunks whose picture was not there in time, and all chunks. moved: times the timeline was moved.
+    margin_s: may be changed at any time. late, released: chunks whose picture was not there in time, and all chunks.
+    moved: times the timeline was moved after a stall.
     """
 
     def __init__(self, epoch: float, look_ahead_chunks: int, margin_s: float, first_picture: Picture | None) -> None:
         self._epoch = epoch
-        self._delay_s = look_ahead_chunks * CHUNK_S + margin_s
+        self._look_ahead_s = look_ahead_chunks * CHUNK_S
+        self.margin_s = margin_s
         self._sounds: deque[NDArray[np.int16]] = deque()
         self._pictures: dict[int, Picture] = {}
         self._shown = -1
@@ -59,7 +64,7 @@ class Playout:
     @property
     def delay_s(self) -> float:
         """From the tick that takes a chunk in until it is due."""
-        return self._delay_s
+        return self._look_ahead_s + self.margin_s
 
     def take_at(self, index: int) -> float:
         """When chunk `index` is to be taken from the inbox."""
@@ -67,7 +72,7 @@ class Playout:
 
     def due(self, index: int) -> float:
         """When chunk `index` is to be heard and seen."""
-        return self.take_at(index) + self._delay_s
+        return self.take_at(index) + self.delay_s
 
     def next_action(self) -> tuple[float, Action]:
         """What is to be done next, and when."""
@@ -85,6 +90,10 @@ class Playout:
         self.moved += 1
         return behind
 
+    def move(self, seconds: float) -> None:
+        """Moves the timeline a little; negative is earlier."""
+        self._epoch += seconds
+
     def put_sound(self, audio: NDArray[np.int16]) -> int:
         """The sound (1920,) of the next chunk; returns its index."""
         self._sounds.append(audio)
@@ -96,10 +105,12 @@ class Playout:
         if index > self._shown:
             self._pictures[index] = picture
 
-    def sounds_due(self) -> list[MediaChunk]:
-        """The sounds that leave now, as `next_release` is about to: those up to `SOUND_LEAD` ahead that are not out."""
-        first, end = max(self._next_sound, self.next_release), min(self.next_release + SOUND_LEAD + 1, self.next_take)
-        self._next_sound = max(first, end)
+    def sounds_due(self, at: float) -> list[MediaChunk]:
+        """The sounds that leave at this time, each once: those whose picture is due `SOUND_LEAD` chunks later."""
+        end = first = max(self._next_sound, self.next_release)
+        while end < self.next_take and self.due(end) - SOUND_LEAD * CHUNK_S <= at + EARLY_S:
+            end += 1
+        self._next_sound = end
         return [MediaChunk(index, self._sounds[index - self.next_release], None) for index in range(first, end)]
 
     def release(self) -> MediaChunk:

@@ -31,6 +31,7 @@ from realtime.inbox import Inbox, InboxChunk, Origin
 from realtime.latency import LatencyMeter
 from realtime.motion_feed import MotionOutlet
 from realtime.other_side import OtherSide
+from realtime.pacing import Pacer
 from realtime.playout import Action, Playout
 from realtime.protocol import Restyle, apply_style
 from realtime.shared import Shared
@@ -89,6 +90,7 @@ class Session:
         self._begun_at = self.now()
         self._alone_until = self._begun_at + config.connect_timeout_s
         self._playout = Playout(self._begun_at, self._delay_chunks, config.margin_ms / 1000, avatar.picture)
+        self._pacer = Pacer(self._playout)
         self._slot = shared.engine.open(secrets.randbits(31), look_ahead_ms, self._on_frame, self._on_failure)
 
     def start(self) -> None:
@@ -203,7 +205,8 @@ class Session:
                 await asyncio.sleep(max(at - self.now(), 0.0))
                 if action is Action.TAKE:
                     self._take()
-                else:
+                self._audience.play(self._playout.sounds_due(at))
+                if action is Action.RELEASE:
                     self._release()
         except Exception as error:
             self._on_failure(error)
@@ -216,6 +219,7 @@ class Session:
         self._speaker.made_room()
         self._at_release.extend((index, partial(_tell_end, utterance, True)) for utterance in chunk.ended)
         self._latency.taken(index, now, chunk.received_at)
+        self._pacer.ticked(now, chunk.received_at)
         for cue in chunk.cues:
             self._direction.cue(index, cue)
         frame = index - self._delay_chunks
@@ -244,14 +248,15 @@ class Session:
             self.motion.put(result.index, result.frame.motion)
             self._latency.ready(result.index, result.ready_at, result.queue_ms, result.frame.stage_ms)
             if result.frame.picture is not None:
+                self._pacer.ready(result.index, result.ready_at)
                 self._playout.put_picture(result.index, result.frame.picture)
 
     def _release(self) -> None:
         """A chunk comes out: to the viewers, with what was to be told at that moment."""
         late_before = self._playout.late
-        sounds, chunk = self._playout.sounds_due(), self._playout.release()
+        chunk = self._playout.release()
         late = self._playout.late - late_before
-        self._audience.show(chunk, sounds)
+        self._audience.show(chunk)
         self.motion.release(chunk.index)
         while self._at_release and self._at_release[0][0] <= chunk.index:
             self._at_release.popleft()[1]()
