@@ -80,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
     enroll = commands.add_parser("enroll", help="store a photo as an avatar, for --avatar and the page")
     enroll.add_argument("--photo", required=True, type=Path, help="portrait, any picture format")
     enroll.add_argument("--name", required=True, help="name to store it under: letters, digits, - and _")
+    enroll.add_argument(
+        "--points",
+        type=Path,
+        metavar="FILE",
+        help="where the face is, for a painting in which none is found: JSON with left_eye, right_eye, "
+        "left_mouth_corner, right_mouth_corner and chin, each [x, y] from 0 to 1 of the picture",
+    )
     _style(enroll)
     _settings(enroll)
 
@@ -210,10 +217,12 @@ def render(options: argparse.Namespace) -> None:
 
 
 def enroll(options: argparse.Namespace) -> None:
+    from realtime import protocol
     from realtime.identities import AvatarStore
 
     store = AvatarStore(_config(options))
-    avatar = store.add(_bytes(options.photo), options.name, style=_manner(options, Style()))
+    points = protocol.anchors(_bytes(options.points)) if options.points else None
+    avatar = store.add(_bytes(options.photo), options.name, style=_manner(options, Style()), points=points)
     for note in avatar.quality:
         print(f"{note.severity}: {note.message}")
     print(f"stored as '{avatar.name}'; use it with --avatar {avatar.name}")
@@ -290,11 +299,11 @@ def _identity(options: argparse.Namespace, store: AvatarStore) -> Identity:
     return store.enroll(_bytes(photo), options.size)
 
 
-def _bytes(photo: Path) -> bytes:
+def _bytes(file: Path) -> bytes:
     try:
-        return photo.read_bytes()
+        return file.read_bytes()
     except OSError as error:
-        raise BadPhoto(f"cannot read the photo {photo}: {error.strerror}; check the path") from error
+        raise BadPhoto(f"cannot read {file}: {error.strerror}; check the path") from error
 
 
 def _spoken(options: argparse.Namespace, config: Config) -> tuple[list[NDArray[np.float32]], list[tuple[int, Cue]]]:

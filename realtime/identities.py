@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import weights
+from models.by_hand import AnchorError, Anchors, ByHand
 from models.enroll import Enrolment, EnrolmentError, FaceTooSmallError, NoFaceError, enroll
 from models.identity import FORMAT_VERSION, Identity, IdentityFileError
 from models.style import Style
@@ -44,9 +45,14 @@ log = logging.getLogger(__name__)
 BUILT_IN = Path(weights.__file__).parent / "avatars"
 THUMBNAIL_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,47}")
-CODES: dict[type[Exception], str] = {NoFaceError: "no_face", FaceTooSmallError: "face_too_small"}
+CODES: dict[type[Exception], str] = {
+    NoFaceError: "no_face",
+    FaceTooSmallError: "face_too_small",
+    AnchorError: "bad_points",
+}
 
-Enroll = Callable[[NDArray[np.uint8], int], Enrolment]
+Enroll = Callable[[NDArray[np.uint8], int, Anchors | None], Enrolment]
+"""(photo, size, where somebody said that the face is) to an enrolment."""
 
 
 class AvatarStore:
@@ -110,9 +116,14 @@ class AvatarStore:
         return self.find(name)
 
     def add(
-        self, photo: bytes, name: str | None = None, title: str | None = None, style: Style | None = None
+        self,
+        photo: bytes,
+        name: str | None = None,
+        title: str | None = None,
+        style: Style | None = None,
+        points: Anchors | None = None,
     ) -> StoredAvatar:
-        """Enrolls a photo and stores it; without a name it gets one.
+        """Enrolls a photo and stores it; without a name it gets one. points: where its face is, if it must be told.
 
         Raises BadPhoto, BadRequest (name), Conflict, StorageFailed.
         """
@@ -124,7 +135,7 @@ class AvatarStore:
             raise Conflict(f"there is an avatar '{name}' already; choose another name", "name_taken")
         if len(_folders(self._users)) >= self._config.max_stored:
             raise Conflict(f"{self._config.max_stored} avatars are stored already; delete one first", "store_full")
-        enrolment = self._enrolled(photo)
+        enrolment = self._enrolled(photo, self._config.size_px, points)
         notes = tuple(Note(note.code, note.severity, note.message) for note in enrolment.quality)
         entry: dict[str, Any] = {
             "title": title or name,
@@ -135,6 +146,8 @@ class AvatarStore:
         }
         if style is not None:
             entry["style"] = asdict(style)
+        if points is not None:
+            entry["points"] = points
         try:
             self._users.mkdir(parents=True, exist_ok=True)
             self._publish(name, photo, entry, _thumbnail(enrolment.identity.picture))
@@ -142,7 +155,7 @@ class AvatarStore:
             if (self._users / name).exists():
                 raise Conflict(f"there is an avatar '{name}' already; choose another name", "name_taken") from error
             raise StorageFailed(f"the avatar could not be stored ({error.strerror}); free some disk space") from error
-        self._remember(_key(photo, self._config.size_px), enrolment.identity)
+        self._remember(_key(photo, self._config.size_px, points), enrolment.identity)
         return self.find(name)
 
     def remove(self, name: str) -> None:
@@ -151,7 +164,7 @@ class AvatarStore:
         if avatar.builtin:
             raise Conflict(f"'{name}' ships with the program and stays", "built_in")
         try:
-            self._identity_file(_key(avatar.photo.read_bytes(), avatar.size_px)).unlink(missing_ok=True)
+            self._identity_file(_key(avatar.photo.read_bytes(), avatar.size_px, avatar.points)).unlink(missing_ok=True)
             # Out of sight in one step, so that a crash leaves no half of an avatar.
             hidden = self._users / f".gone-{secrets.token_hex(4)}"
             (self._users / name).rename(hidden)
@@ -163,18 +176,18 @@ class AvatarStore:
         """The identity to draw with: from the disk cache, else enrolled now (seconds). Raises NotFound, BadPhoto."""
         avatar = self.find(name)
         photo = avatar.photo.read_bytes()
-        return self.enroll(photo, avatar.size_px)
+        return self.enroll(photo, avatar.size_px, avatar.points)
 
-    def enroll(self, photo: bytes, size_px: int) -> Identity:
+    def enroll(self, photo: bytes, size_px: int, points: Anchors | None = None) -> Identity:
         """A photo's identity, stored under no name but cached. Raises BadPhoto."""
-        key = _key(photo, size_px)
+        key = _key(photo, size_px, points)
         try:
             return Identity.load(self._identity_file(key))
         except FileNotFoundError:
             pass
         except (IdentityFileError, OSError) as error:
             log.warning("enrolling again: %s", error)
-        identity = self._enrolled(photo, size_px).identity
+        identity = self._enrolled(photo, size_px, points).identity
         self._remember(key, identity)
         return identity
 
@@ -187,10 +200,10 @@ class AvatarStore:
     def _entry(self, folder: Path) -> StoredAvatar | None:
         return read_entry(folder, builtin=folder.parent == self._built_in, size_px=self._config.size_px)
 
-    def _enrolled(self, photo: bytes, size_px: int | None = None) -> Enrolment:
+    def _enrolled(self, photo: bytes, size_px: int, points: Anchors | None) -> Enrolment:
         picture = decode_photo(photo, self._config.max_pixels)
         try:
-            return self._enroll_photo(picture, size_px or self._config.size_px)
+            return self._enroll_photo(picture, size_px, points)
         except EnrolmentError as error:
             raise BadPhoto(str(error), CODES.get(type(error))) from error
 
@@ -220,8 +233,8 @@ class AvatarStore:
         except OSError as error:
             log.warning("the identity was not kept on disk (%s); it will be made again", error.strerror)
 
-    def _enroll_with_landmarks(self, photo: NDArray[np.uint8], size_px: int) -> Enrolment:
-        return enroll(photo, self._landmarks, size_px)
+    def _enroll_with_landmarks(self, photo: NDArray[np.uint8], size_px: int, points: Anchors | None) -> Enrolment:
+        return enroll(photo, ByHand(self._landmarks, points) if points else self._landmarks, size_px)
 
     @cached_property
     def _landmarks(self) -> LandmarkModel:
@@ -236,9 +249,11 @@ def _folders(parent: Path) -> list[Path]:
     return sorted(folder for folder in parent.iterdir() if folder.is_dir() and NAME.fullmatch(folder.name))
 
 
-def _key(photo: bytes, size_px: int) -> str:
-    """Changes with all that an identity is made from: the photo, the size, the format, the weights."""
+def _key(photo: bytes, size_px: int, points: Anchors | None) -> str:
+    """Changes with all that an identity is made from: the photo, the size, the points, the format, the weights."""
     made_from = hashlib.sha256(photo)
+    if points:
+        made_from.update(json.dumps(points, sort_keys=True).encode())
     made_from.update(f"{size_px} {FORMAT_VERSION}".encode())
     for name, entry in sorted(weights.manifest().items()):
         if "face" in name or "landmark" in name:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
+from models.by_hand import AnchorError, Anchors, read_anchors
 from models.rates import LOOK_AHEADS_MS
 from models.style import Style, StyleError
 from realtime.errors import BadMessage, TooLarge
@@ -176,6 +177,14 @@ def json_object(text: str | bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadMessage("send a JSON object, with names and values in braces")
     return value
+
+
+def anchors(text: bytes) -> Anchors:
+    """Where somebody says that a face is: JSON of `models.by_hand.ANCHORS`. Raises BadMessage."""
+    try:
+        return read_anchors(json_object(text))
+    except AnchorError as error:
+        raise BadMessage(str(error)) from error
 
 
 def _pcm_hello(message: Mapping[str, Any]) -> PcmHello:

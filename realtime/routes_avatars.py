@@ -12,12 +12,14 @@ from pathlib import PurePath
 from aiohttp import BodyPartReader, web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from models.by_hand import Anchors
 from models.style import Style
 from realtime import protocol
 from realtime.errors import BadRequest, TooLarge
 from realtime.service import SERVICE
 
 NAME_BYTES = 200
+POINTS_BYTES = 2000
 TITLE_CHARS = 60
 
 
@@ -39,7 +41,9 @@ async def _add(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     upload = await _upload(request, service.config.avatars.max_upload_bytes)
     async with service.enrolling:
-        avatar = await asyncio.to_thread(service.store.add, upload.photo, upload.name, upload.title)
+        avatar = await asyncio.to_thread(
+            service.store.add, upload.photo, upload.name, upload.title, None, upload.points
+        )
     service.avatars.prefetch(avatar.name)
     return web.json_response(avatar.body(), status=201, headers={"Location": f"/avatars/{avatar.name}"})
 
@@ -67,18 +71,19 @@ async def _thumbnail(request: web.Request) -> web.Response:
 
 @dataclass(frozen=True, slots=True)
 class _Upload:
-    """title: the photo's file name without its ending."""
+    """title: the photo's file name without its ending; points: where its face is."""
 
     photo: bytes
     name: str | None
     title: str | None
+    points: Anchors | None
 
 
 async def _upload(request: web.Request, bound_bytes: int) -> _Upload:
-    """The fields `photo` and `name` of a multipart form. Raises BadRequest, TooLarge."""
+    """The fields `photo`, `name` and `points` of a multipart form. Raises BadRequest, TooLarge, BadPhoto."""
     if request.content_type != "multipart/form-data":
         raise BadRequest("send a form (multipart/form-data) with the field 'photo'")
-    photo, name, title = None, None, None
+    photo, name, title, points = None, None, None, None
     try:
         async for part in await request.multipart():
             if not isinstance(part, BodyPartReader):
@@ -88,11 +93,13 @@ async def _upload(request: web.Request, bound_bytes: int) -> _Upload:
                 title = PurePath(part.filename or "").stem[:TITLE_CHARS] or None
             elif part.name == "name":
                 name = (await _bounded(part, NAME_BYTES)).decode(errors="replace").strip() or None
+            elif part.name == "points":
+                points = protocol.anchors(await _bounded(part, POINTS_BYTES))
     except (ValueError, AssertionError, HttpProcessingError) as error:
         raise BadRequest("the form is damaged; send multipart/form-data with the field 'photo'") from error
     if photo is None:
         raise BadRequest("the form has no field 'photo'; add the picture under that name")
-    return _Upload(photo, name, title)
+    return _Upload(photo, name, title, points)
 
 
 async def _bounded(part: BodyPartReader, bound_bytes: int) -> bytes:

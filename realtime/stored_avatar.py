@@ -2,7 +2,8 @@
 
 Reads one small file. An entry that is damaged is left out; a style that is not usable costs itself only.
 
-    avatar.json: {"title", "origin", "licence", "size_px", "quality": [{"code", "severity", "message"}], "style": {…}}
+    avatar.json: {"title", "origin", "licence", "size_px", "quality": [{"code", "severity", "message"}], "style": {…},
+                  "points": {…}}
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.by_hand import Anchors, read_anchors
 from models.style import Style, StyleError
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class StoredAvatar:
-    """An avatar's entry. photo: its file; size_px: side of its pictures; style: what its sessions start with."""
+    """An avatar's entry. photo: its file; size_px: side of its pictures; style: what its sessions start with; points:
+    where somebody said that its face is (`models.by_hand`), None where the program found it."""
 
     name: str
     title: str
@@ -40,6 +43,7 @@ class StoredAvatar:
     quality: tuple[Note, ...]
     photo: Path
     style: Style = field(default_factory=Style)
+    points: Anchors | None = None
 
     def body(self) -> dict[str, Any]:
         """The JSON of the protocol."""
@@ -76,6 +80,7 @@ def read_entry(folder: Path, builtin: bool, size_px: int) -> StoredAvatar | None
             quality=tuple(Note(n["code"], n["severity"], n["message"]) for n in entry.get("quality", [])),
             photo=photo,
             style=_style(folder.name, entry.get("style", {})),
+            points=read_anchors(entry["points"]) if "points" in entry else None,
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         log.warning("the avatar in %s is damaged and left out", folder)

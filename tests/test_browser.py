@@ -274,6 +274,29 @@ async def test_a_photo_becomes_a_face_and_can_be_deleted(whole_page):
     assert page.complaints == []
 
 
+async def test_a_face_that_is_not_found_can_be_pointed_at(whole_page):
+    page = whole_page
+    noise = np.random.default_rng(1).integers(0, 255, (300, 300, 3), np.uint8)
+    data = cv2.imencode(".png", cv2.GaussianBlur(noise, (0, 0), 8))[1].tobytes()
+    await page.get_by_label("Photo file").set_input_files({"name": "art.png", "mimeType": "image/png", "buffer": data})
+    await page.get_by_role("button", name="Show where the face is").click(timeout=30_000)
+    chin = page.get_by_role("button", name="Chin")
+    before = await chin.bounding_box()
+    await chin.drag_to(page.locator("#points .board img"), target_position={"x": 200, "y": 340})
+    await chin.press("Shift+ArrowDown")
+    after = await chin.bounding_box()
+    assert after["y"] > before["y"] + 5
+    async with page.expect_response("**/avatars") as answered:
+        await page.get_by_role("button", name="Use these points").click()
+    assert (await answered.value).status == 201
+    await expect(page.locator("#upload")).to_contain_text("ready to talk", timeout=30_000)
+    await expect(page.locator(".own input")).to_be_checked()
+    await page.locator(".own").hover()
+    await page.locator(".own .remove").click()
+    await page.get_by_role("button", name="Delete", exact=True).click()
+    await expect(page.locator(".own")).to_have_count(0)
+
+
 @pytest.mark.parametrize("kind", ["noise", "text"])
 async def test_a_bad_photo_is_refused_with_the_servers_sentence(whole_page, kind):
     page = whole_page

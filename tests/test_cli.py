@@ -121,7 +121,7 @@ def no_face(folder: Path) -> Path:
 
 
 MISTAKES = {
-    "no such photo": (["--photo", "gone.jpg", "--audio", "CLIP"], "cannot read the photo gone.jpg"),
+    "no such photo": (["--photo", "gone.jpg", "--audio", "CLIP"], "cannot read gone.jpg"),
     "no face": (["--photo", "WALL", "--audio", "CLIP"], "no face"),
     "not a picture": (["--photo", "CLIP", "--audio", "CLIP"], "picture"),
     "not sound": (["--avatar", "freya", "--audio", "WALL"], "sound"),

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.by_hand import ANCHORS
 from models.identity import Identity
 from models.style import Style
 from realtime import identities
@@ -83,12 +84,30 @@ def test_a_photo_is_enrolled_once(store: AvatarStore, monkeypatch: pytest.Monkey
     assert store.identity("me").picture.shape == (128, 128, 3)
 
 
+def test_a_face_that_was_pointed_at_stays_where_it_was_said(tmp_path: Path) -> None:
+    told = []
+
+    def enroll(picture: Any, size_px: int, points: Any) -> Any:
+        told.append(points)
+        return fake_enroll(picture, size_px, points)
+
+    points = {name: (0.4, 0.5) for name in ANCHORS}
+    store = AvatarStore(config(tmp_path), enroll)
+    store.add(photo(), "me", points=points)
+    store.add(photo(), "found")
+    assert told == [points, None], "the same photo with other points is another identity"
+    for kept in (tmp_path / "identities").iterdir():
+        kept.unlink()
+    store.identity("me")
+    assert store.find("me").points == told[-1] == points
+
+
 def test_a_damaged_identity_file_is_made_again(tmp_path: Path) -> None:
     calls = []
 
-    def enroll(picture: Any, size_px: int) -> Any:
+    def enroll(picture: Any, size_px: int, points: Any) -> Any:
         calls.append(size_px)
-        return fake_enroll(picture, size_px)
+        return fake_enroll(picture, size_px, points)
 
     store = AvatarStore(config(tmp_path), enroll)
     store.add(photo(), "me")

@@ -60,9 +60,11 @@ export class Api {
   /**
    * Uploads a photo. XMLHttpRequest, because fetch cannot tell how much has been sent.
    * @param {(sent: number) => void} onProgress 0..1; 1 means that the server is now at work
+   * @param {object|null} [points] where the face is, if the server must be told (points.js)
    */
-  addAvatar(photo, onProgress) {
+  addAvatar(photo, onProgress, points = null) {
     const form = new FormData();
+    if (points) form.append("points", JSON.stringify(points));
     form.append("photo", photo, photo.name || "photo.jpg");
     const request = new XMLHttpRequest();
     request.open("POST", this.url("avatars"));

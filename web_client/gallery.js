@@ -4,6 +4,7 @@
 import { sentenceOf } from "./api.js";
 import { element, icon } from "./dom.js";
 import { prepared } from "./photo.js";
+import { placed } from "./points.js";
 
 export class Gallery {
   #api;
@@ -34,24 +35,34 @@ export class Gallery {
     if (avatar) this.onChoose(avatar);
   }
 
-  /** Uploads a photo, shows how it goes, and chooses the new face. */
-  async add(file) {
+  /** Uploads a photo, shows how it goes, and chooses the new face. points: where it is, if the program must be told. */
+  async add(file, points = null) {
     const bar = element("progress", { max: 1, ariaLabel: "Upload" });
     const text = element("p", {}, "Sending the photo…");
     this.#report([text, bar]);
     try {
-      const avatar = await this.#api.addAvatar(await prepared(file), (sent) => {
+      file = points ? file : await prepared(file);
+      const onProgress = (sent) => {
         bar.value = sent;
         if (sent < 1) return;
         bar.removeAttribute("value"); // from now on it only says "busy"
         text.textContent = "Finding the face…";
-      });
+      };
+      const avatar = await this.#api.addAvatar(file, onProgress, points);
       await this.load(avatar.name);
       this.#report([element("p", {}, element("b", {}, "Your photo is ready to talk.")), notes(avatar.quality)]);
     } catch (error) {
       const again = element("button", { className: "quiet", onclick: () => this.#input.click() }, "Choose another photo");
-      this.#report([element("p", { className: "note warning" }, icon("warning"), sentenceOf(error)), again]);
+      const place = element("button", { className: "quiet", onclick: () => this.#place(file) }, "Show where the face is");
+      const canBePlaced = ["no_face", "bad_points"].includes(error.code);
+      this.#report([element("p", { className: "note warning" }, icon("warning"), sentenceOf(error)), ...(canBePlaced ? [place] : []), again]);
     }
+  }
+
+  /** A second try with a photo in which no face was found. */
+  async #place(file) {
+    const points = await placed(file);
+    if (points) await this.add(file, points);
   }
 
   #draw() {
