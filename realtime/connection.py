@@ -134,7 +134,7 @@ class Connection:
             elif isinstance(request, protocol.Interrupt):
                 self._session.interrupt()
             else:
-                self.send({"type": "style", **await self._session.restyle(request)})
+                await self._session.restyle(request)
         except MouthpieceError as error:
             self.send_error(error)
         except Exception:

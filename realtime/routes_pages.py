@@ -27,6 +27,7 @@ HEADERS = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
 def add_routes(app: web.Application) -> None:
     app.router.add_get("/", _page)
     app.router.add_get("/view/{id}", _view)
+    app.router.add_get("/motion/{id}", _motion)
     app.router.add_get("/web/{file:.+}", _file)
     app.router.add_get("/favicon.ico", _icon)
 
@@ -37,6 +38,10 @@ async def _page(request: web.Request) -> web.FileResponse:
 
 async def _view(request: web.Request) -> web.FileResponse:
     return _answer("view.html")
+
+
+async def _motion(request: web.Request) -> web.FileResponse:
+    return _answer("motion.html")
 
 
 async def _file(request: web.Request) -> web.FileResponse:

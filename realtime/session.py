@@ -146,13 +146,15 @@ class Session:
         self.tell({"type": "interrupted"})
 
     async def restyle(self, request: Restyle) -> dict[str, Any]:
-        """Changes style and avatar; returns what is in force. Raises BadMessage, NotFound, BadPhoto."""
+        """Changes style and avatar; tells everybody what is in force. Raises BadMessage, NotFound, BadPhoto."""
         if request.avatar and request.avatar != self._avatar.name:
             self._avatar = await self._shared.load_avatar(request.avatar)
             self._audience.resize(self._avatar.size_px)
             self.tell(self.hello())
         self._direction.set(apply_style(request.settings, self._direction.own))
-        return asdict(self._direction.own) | {"avatar": self._avatar.name}
+        style = asdict(self._direction.own) | {"avatar": self._avatar.name}
+        self.tell({"type": "style", **style})
+        return style
 
     def subscribe(self) -> Subscription:
         """A viewer's MediaSource. Raises Busy when there are too many."""

@@ -178,6 +178,78 @@ async def test_a_full_server_is_explained_and_waited_for(page):
     await expect(page.get_by_role("alert")).to_be_hidden()
 
 
+async def test_a_first_visitor_has_a_talking_face_with_one_click(page):
+    await page.get_by_role("button", name="Speak").click()
+    await _state(page, "speaking")
+
+
+async def _place(page: Page) -> str:
+    return await page.evaluate("document.getElementById('motion-link').href.split('/').pop()")
+
+
+async def _style(page: Page, server: str) -> dict:
+    """The style that the page's session has, as the server says it."""
+    return await (await page.request.post(f"{server}/sessions/{await _place(page)}/style", data={})).json()
+
+
+async def test_the_manner_is_set_by_keyboard_shown_kept_and_reset(page, server):
+    await _say(page, "Hello.")
+    await _picture(page)
+    await page.get_by_role("radio", name="Neutral").focus()
+    for _ in range(2):
+        await page.keyboard.press("ArrowRight")
+    await page.get_by_label("Head", exact=True).focus()
+    await page.keyboard.press("Home")
+    await page.get_by_role("radio", name="To the left").check(force=True)
+    await page.get_by_role("switch", name="Blinks").uncheck()
+    await expect(page.locator("#manner-kept")).to_have_text("Kept in this browser.")
+    style = await _style(page, server)
+    assert (style["feeling"], style["head"], style["look"], style["blink"]) == ("happy", 0.0, "left", False)
+
+    await page.request.post(f"{server}/sessions/{await _place(page)}/style", data={"mouth": 0.5})
+    await expect(page.get_by_label("Mouth", exact=True)).to_have_value("0.5")
+
+    await page.reload()
+    await expect(page.get_by_role("radio", name="Happy")).to_be_checked()
+    await _say(page, "Hello again.")
+    await _picture(page)
+    await expect(page.locator("#motion-link")).to_be_visible()
+    assert (await _style(page, server))["feeling"] == "happy", "a new session starts with what is shown"
+    await page.get_by_role("button", name="Reset").click()
+    await page.wait_for_timeout(400)
+    assert (await _style(page, server))["feeling"] == "neutral"
+    assert page.complaints == []
+
+
+async def test_a_mark_that_is_none_is_told_and_the_rest_spoken(page):
+    await _say(page, "Good [laugh] morning.")
+    await expect(page.get_by_role("alert")).to_contain_text("[laugh] is no mark")
+    await _state(page, "speaking")
+
+
+DRAWN = """() => [...document.querySelectorAll("canvas")].map((canvas) => {
+  const {data} = canvas.getContext("2d").getImageData(canvas.width / 2, 0, canvas.width / 2, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
+})"""
+
+
+async def test_the_curves_of_a_session_are_drawn(page):
+    await _say(page, LINE * 4)
+    await _state(page, "speaking")
+    await page.locator("#motion summary").click()
+    watching = await page.context.new_page()
+    await watching.goto(await page.locator("#motion-link").get_attribute("href"))
+    await expect(watching.locator("#index")).to_have_text(re.compile(r"^\d+$"), timeout=15_000)
+    await watching.wait_for_timeout(1000)
+    for one in (page, watching):
+        colours = await one.evaluate(DRAWN)
+        assert len(colours) >= 7 and min(colours) > 2, "an empty canvas"
+    jaw = watching.locator("#weights li", has_text="jaw open").locator("output")
+    assert await jaw.inner_text() != "0.00"
+    assert page.complaints == []
+    await watching.close()
+
+
 KEEP_CHANNELS = """() => {
   const make = RTCPeerConnection.prototype.createDataChannel;
   window.channels = [];

@@ -47,6 +47,8 @@ export class Api {
   interrupt = (id) => this.#call("POST", `sessions/${id}/interrupt`);
   style = (id, style) => this.#json("POST", `sessions/${id}/style`, style);
 
+  keepStyle = (name, style) => this.#json("PUT", `avatars/${encodeURIComponent(name)}/style`, style);
+
   /** Ends a session; also while the page is being closed. */
   closeSession = (id) => this.#call("DELETE", `sessions/${id}`, undefined, { keepalive: true });
 

@@ -5,14 +5,18 @@
 import "./avatar.js";
 import { Api, sentenceOf } from "./api.js";
 import { MouthpieceClient } from "./client.js";
+import { Curves } from "./curves.js";
 import { element } from "./dom.js";
 import { Gallery } from "./gallery.js";
 import { LatencyPanel } from "./latency.js";
+import { Manner } from "./manner.js";
 import { Microphone, MicrophoneError } from "./microphone.js";
 import { Notice } from "./notice.js";
 import * as settingsStore from "./settings.js";
 import { Stage } from "./stage.js";
 import { fillVoices } from "./voices.js";
+
+const FIRST_LINE = "Hello! I was a photo a moment ago. [happy] Now you can give me a voice.";
 
 const $ = (id) => document.getElementById(id);
 
@@ -28,6 +32,7 @@ const state = {
   lines: 0, // typed lines that have not been spoken to the end
 };
 new LatencyPanel(client);
+const manner = new Manner({ api, client, settings, remember, onError: tell });
 
 const gallery = new Gallery({ api, onChoose: choose, onError: tell });
 
@@ -44,8 +49,6 @@ function remember(change) {
 
 async function connect() {
   await client.connect({ avatar: settings.avatar || undefined, lookAheadMs: settings.lookAheadMs });
-  const isNatural = Object.values(settings.style).every((strength) => strength === 1);
-  if (client.session && !isNatural) await client.setStyle(settings.style);
 }
 
 async function talk() {
@@ -88,6 +91,7 @@ async function sayLine() {
     if (client.status === "closed") await connect();
     if (!client.session) return; // ended while it was connecting
     await client.speak(text, settings.voice);
+    remember({ hasSpoken: true });
     $("text").value = "";
     fitText();
   } catch (error) {
@@ -102,6 +106,7 @@ async function sayLine() {
 async function choose(avatar) {
   remember({ avatar: avatar.name });
   stage.showAvatar(avatar);
+  manner.setAvatar(avatar);
   if (client.session) await client.setStyle({ avatar: avatar.name }).catch(tell);
 }
 
@@ -126,6 +131,7 @@ client.addEventListener("error", ({ detail }) => {
   lineEnded();
   notice.show(detail.message);
 });
+client.addEventListener("warning", ({ detail }) => notice.show(detail.message));
 microphone.addEventListener("lost", () => {
   client.setMicrophone(null);
   microphone.close();
@@ -145,7 +151,9 @@ function draw() {
   $("mute").querySelector("use").setAttribute("href", state.muted ? "#i-mic-off" : "#i-mic");
   $("mute").querySelector("span").textContent = state.muted ? "Unmute" : "Mute";
   $("hear").ariaPressed = String(settings.hearYourself);
-  $("obs").hidden = !client.session;
+  $("obs").hidden = $("motion-link").hidden = !client.session;
+  if (client.session) $("motion-link").href = api.url(`motion/${client.session}`);
+  $("motion-hint").hidden = isOpen;
   // One's own voice, late and from the loudspeaker, is unbearable; a typed line is there to be heard.
   stage.setMuted(state.listening && !settings.hearYourself && state.lines === 0);
 }
@@ -227,32 +235,35 @@ for (const choice of document.querySelectorAll("#ahead input")) {
   };
 }
 
-const sliders = [...document.querySelectorAll(".slider input")];
-const drawSlider = (slider) => {
-  slider.style.setProperty("--at", slider.value / slider.max);
-  slider.nextElementSibling.textContent = Number(slider.value).toFixed(2);
+// ---- marks in the line ----------------------------------------------------------------------------------------------
+
+const MARKS = ["happy", "sad", "surprised", "serious", "neutral", "pause 300", "look left", "look viewer"];
+$("marks-row").append(...MARKS.map((mark) => element("button", { type: "button", className: "mark", onclick: () => insert(`[${mark}] `) }, `[${mark}]`)));
+$("marks").onclick = () => {
+  $("marks-row").hidden = !$("marks-row").hidden;
+  $("marks").ariaExpanded = String(!$("marks-row").hidden);
 };
-const restyle = (style) => {
-  remember({ style: { ...settings.style, ...style } });
-  if (client.session) client.setStyle(style).catch(tell);
-};
-for (const slider of sliders) {
-  slider.value = settings.style[slider.name];
-  slider.oninput = () => drawSlider(slider);
-  slider.onchange = () => restyle({ [slider.name]: Number(slider.value) });
-  drawSlider(slider);
+function insert(mark) {
+  const text = $("text");
+  text.setRangeText(mark, text.selectionStart, text.selectionEnd, "end");
+  text.focus();
+  text.oninput();
 }
-$("natural").onclick = () => {
-  for (const slider of sliders) {
-    slider.value = 1;
-    drawSlider(slider);
-  }
-  restyle({ mouth: 1, head: 1, gaze: 1 });
-};
+
+// ---- the motion panel -----------------------------------------------------------------------------------------------
+
+const curves = new Curves($("curves"), { small: true });
+$("motion").ontoggle = () => client.wantMotion($("motion").open);
+client.addEventListener("motion_header", ({ detail }) => curves.begin(detail.columns));
+client.addEventListener("motion", ({ detail }) => curves.push(detail));
 
 // ---- the start ----------------------------------------------------------------------------------------------------
 
 draw();
+if (!settings.hasSpoken) {
+  $("text").value = FIRST_LINE;
+  $("text").oninput();
+}
 if (!MouthpieceClient.isSupported) {
   notice.show("This browser cannot do WebRTC. Use a current Chrome, Edge, Firefox or Safari.");
   for (const id of ["talk", "text"]) $(id).disabled = true;

@@ -6,10 +6,11 @@ const KEY = "mouthpiece";
 export const DEFAULTS = Object.freeze({
   avatar: "",
   voice: "",
+  hasSpoken: false, // once the first line has been said
   lookAheadMs: 80,
   cleanUp: true,
   hearYourself: false,
-  style: { mouth: 1, head: 1, gaze: 1 },
+  styles: {}, // of the faces that ship, by name
 });
 
 export function load() {
