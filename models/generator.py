@@ -25,6 +25,9 @@ LOWER_SHARE = 0.65
 SEALED, CLOSING_ROUNDS = 0.94, 2
 """`mouthClose` from which lips touch; rounds in which the closings, each smooth along the lip, are made to add up."""
 
+PRESSED = 0.008
+"""How far sealed lips are pressed into each other, in eye distances: the shadow between lips at rest gets thinner."""
+
 ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
 FULLY_ROUND, ALWAYS_ROUND = 0.7, 0.35
 """Sum of these weights from which the opening is an ellipse, and how far it is one in any case."""
@@ -134,7 +137,9 @@ class FrameGenerator:
         gap = (lower - upper) @ own.lip_down
         rounding = np.clip(ALWAYS_ROUND + (1 - ALWAYS_ROUND) * weights[ROUNDING].sum() / FULLY_ROUND, 0, 1)
         ellipse = np.maximum(gap, gap.max() * self._ellipse)
-        wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * max(0.0, 1 - weights[MOUTH_CLOSE] / SEALED)
+        close = float(weights[MOUTH_CLOSE])
+        wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * max(0.0, 1 - close / SEALED)
+        wanted -= PRESSED * own.unit_px * self._ellipse * max(0.0, (close - SEALED) / (1 - SEALED))
         moved = np.concatenate([weights, np.zeros(len(own.closing), np.float32)]).astype(np.float32)
         for _ in range(CLOSING_ROUNDS):
             needed = own.closing @ (gap - wanted)

@@ -19,6 +19,7 @@ from models.mouth_builder import (
     JAW_OPEN,
     JAW_SHAPES,
     LOWER_LOWERED_CM,
+    NEAR_MIDDLE,
     RESOLUTION,
     TONGUE_RAISED_CM,
     UPPER_LOWERED_CM,
@@ -207,13 +208,17 @@ class MouthInterior:
 def _snap(model: FaceModel, fit: FaceFit, down: NDArray[np.float32]) -> NDArray[np.float32]:
     """(2,) px from the fitted teeth to their place: along with the lips, and an edge that shows as much as edges do.
 
+    In a turned head they stay near the middle of the lips, which the drawn opening does not wrap around them.
+
     Upper incisors end 2 to 4 mm below the relaxed upper lip of the young (Vig & Brundo, J. Prosthet. Dent. 1978).
     """
     lip = landmark_px(model, fit, (13,))[0]
     snap = fit.snap_px[model.lip_rings[7]].mean(0)
     length = float(down @ down)
     shown_cm = float((incisor_px(model, fit, "teeth_upper", 0.0) + snap - lip) @ down) / length + UPPER_LOWERED_CM
-    return snap + (np.clip(shown_cm, *INCISAL_SHOW_CM) - shown_cm) * down
+    across = np.array([down[1], -down[0]], np.float32)
+    aside = float((lip - incisor_px(model, fit, "teeth_upper", 0.0) - snap) @ across) / length
+    return snap + (np.clip(shown_cm, *INCISAL_SHOW_CM) - shown_cm) * down + NEAR_MIDDLE * aside * across
 
 
 def _between(pictures: NDArray[np.uint8], jaw_open: float) -> NDArray[np.uint8]:

@@ -34,6 +34,9 @@ JAW_SHAPES = [ARKIT_INDEX[name] for name in ("jawForward", "jawRight", "jawLeft"
 UPPER_LOWERED_CM, LOWER_LOWERED_CM, TONGUE_RAISED_CM = 0.10, 0.10, 0.10
 """Where rows and tongue look right behind lips that were fitted from landmarks."""
 
+NEAR_MIDDLE = 0.6
+"""Share of the way from where a turned head shows its teeth or tongue to the middle of what is before them."""
+
 UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3), (2.6, 2.4, 1.2)
 """Half width, height above and below the incisal edge that a picture covers."""
 
@@ -122,6 +125,9 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
         place, depth = model.project(carried(mesh.vertices, motion), fit.pose)
         half, above, below = (value * step for value in crop_cm)
         at = incisor_px(model, fit, name, jaw_open)
+        if mesh is tongue:  # in a turned head it stays behind the teeth
+            across = fit.pose.rotation[:2, 0] * np.array([1, -1], np.float32)
+            place -= np.float32(NEAR_MIDDLE) * ((place.mean(0) - at) @ across) * across
         in_layer = np.c_[(place - at) * RESOLUTION + [half, above], depth * step].astype(np.float32)
         light, glint = _shade(in_layer, mesh.triangles, depth, fade_cm)
         lit = mesh.colours * light[:, None] + wet * _luma(tones.tooth) * glint[:, None]

@@ -61,7 +61,7 @@ def test_the_jaw_opens_the_mouth_by_a_known_amount(generator: FrameGenerator) ->
 @pytest.mark.parametrize("jaw", [0.0, 0.1, 0.3])
 def test_mouth_close_seals_the_lips(generator: FrameGenerator, jaw: float) -> None:
     sealed = gap(generator, jawOpen=jaw, mouthClose=1.0, mouthPress=0.2)
-    assert np.abs(sealed[4:-4]).max() < 0.004 and np.abs(sealed).max() < 0.012
+    assert sealed[4:-4].max() < 0.001 and np.abs(sealed).max() < 0.014
     half = gap(generator, jawOpen=0.3, mouthClose=0.5)[6:32].mean()
     assert half == pytest.approx(gap(generator, jawOpen=0.3)[6:32].mean() / 2, rel=0.15)
 

@@ -53,3 +53,16 @@ RECIPES = (
         mend=(0.308, 0.472, 0.329, 0.5),
     ),
 )  # fmt: skip
+
+HARD_RECIPES = (
+    Recipe(
+        "smile", "Broad smile", ("s24_103", "s36_101"), (0.65, 0.35), (0.75, 0.25), 0, (96, 104, 112),
+        crown=(0.42, 0.72),
+    ),
+    Recipe("beard", "Beard", ("s48_100", "s36_205"), (0.7, 0.3), (0.9, 0.1), 0, (104, 98, 90), crown=(0.16, 0.5)),
+    Recipe("moustache", "Moustache", ("eth_404", "eth_408"), (0.65, 0.35), (0.75, 0.25), 0, (112, 104, 98)),
+    Recipe("glasses", "Glasses", ("s36_205", "s48_106"), (0.75, 0.25), (0.9, 0.1), 0, (106, 110, 100)),
+    Recipe("child", "Child", ("s24_003", "s36_002"), (0.6, 0.4), (0.7, 0.3), 0, (118, 112, 104)),
+    Recipe("three_quarter", "Three-quarter view", ("eth_402", "eth_404"), (0.85, 0.15), (0.8, 0.2), 0, (110, 106, 102)),
+)  # fmt: skip
+"""Faces for benches and docs alone."""
