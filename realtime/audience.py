@@ -12,6 +12,7 @@ from typing import Any
 from realtime.connection import Connection
 from realtime.errors import Busy
 from realtime.media import MediaChunk
+from realtime.metrics import Metrics
 from realtime.playout import Picture
 from realtime.subscription import Subscription
 
@@ -76,6 +77,11 @@ class Audience:
         """An event, to every connection."""
         for connection in self._connections:
             connection.send(message)
+
+    def observe(self, metrics: Metrics) -> None:
+        """Samples how every connection is doing."""
+        for connection in self._connections:
+            connection.observe(metrics)
 
     def silent(self, now: float, timeout_s: float) -> list[Connection]:
         """Connections whose client used to ping and does not any more."""

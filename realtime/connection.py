@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from realtime import protocol
 from realtime.errors import BadMessage, MouthpieceError
+from realtime.metrics import Metrics
 from realtime.motion_feed import MotionFrame, header
 from realtime.subscription import Subscription
 
@@ -30,12 +31,27 @@ MAX_CALLS = 4
 """Messages of one client that may be worked on at once."""
 
 
+class CarrierStats(Protocol):
+    """What is told of `webrtc.PeerStats`; None while unknown."""
+
+    @property
+    def encode_ms(self) -> float: ...
+    @property
+    def rtt_ms(self) -> float | None: ...
+    @property
+    def loss(self) -> float | None: ...
+    @property
+    def jitter_ms(self) -> float: ...
+
+
 class Carrier(Protocol):
     """What a connection needs of `webrtc.Peer`."""
 
     def send(self, message: dict[str, Any], most_waiting: int = ...) -> None: ...
 
     def rtp_origins(self) -> dict[str, int]: ...
+
+    def stats(self) -> CarrierStats: ...
 
     async def close(self) -> None: ...
 
@@ -110,6 +126,18 @@ class Connection:
     def is_silent(self, now: float, timeout_s: float) -> bool:
         """Whether a client that pings has stopped to."""
         return self._pinged_at is not None and now - self._pinged_at > timeout_s
+
+    def observe(self, metrics: Metrics) -> None:
+        """Samples how the connection is doing."""
+        if self.carrier and self.is_connected:
+            stats = self.carrier.stats()
+            metrics.encode_s.observe(stats.encode_ms / 1000)
+            if stats.rtt_ms is not None:
+                metrics.round_trip_s.observe(stats.rtt_ms / 1000)
+            if stats.loss is not None:
+                metrics.lost_share.observe(stats.loss)
+            if self.is_speaker:
+                metrics.jitter_buffer_s.observe(stats.jitter_ms / 1000)
 
     async def close(self) -> None:
         if self.carrier:

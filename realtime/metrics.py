@@ -34,6 +34,8 @@ STAGE_BUCKETS_S = (
     1.0,
 )
 
+SHARES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
 
 class Metrics:
     """One attribute a metric; its help text says what it counts."""
@@ -48,6 +50,9 @@ class Metrics:
 
         def gauge(name: str, words: str) -> Gauge:
             return Gauge(f"mouthpiece_{name}", words, registry=self.registry)
+
+        def histogram(name: str, words: str, buckets: tuple[float, ...] = STAGE_BUCKETS_S) -> Histogram:
+            return Histogram(f"mouthpiece_{name}", words, registry=self.registry, buckets=buckets)
 
         self.sessions = gauge("sessions", "sessions on air")
         self.capacity = gauge("capacity", "sessions that this server takes at once")
@@ -65,14 +70,17 @@ class Metrics:
         self.interrupts = counter("interrupts_total", "interruptions of speech")
         self.microphone_trimmed_s = counter("microphone_trimmed_seconds_total", "silence cut out to win latency back")
         self.microphone_dropped_s = counter("microphone_dropped_seconds_total", "sound lost to the microphone bound")
+        self.avatars_warm = gauge("avatars_warm", "avatars in memory, ready to draw")
+        self.avatar_bytes = gauge("avatar_bytes", "memory that they take")
+        self.avatar_load_s = histogram("avatar_load_seconds", "seconds to make an avatar ready that was not in memory")
+        self.step_s = histogram("step_seconds", "seconds of one step of the models, all its pictures included")
+        self.loop_lag_s = histogram("loop_lag_seconds", "seconds that the event loop was late for a timer")
+        self.encode_s = histogram("encode_seconds", "seconds to encode a picture, sampled twice a second and viewer")
+        self.round_trip_s = histogram("round_trip_seconds", "round trip to a viewer, sampled twice a second")
+        self.jitter_buffer_s = histogram("jitter_buffer_seconds", "delay of a microphone's buffer, sampled likewise")
+        self.lost_share = histogram("lost_share", "share of pictures' packets that a viewer reports lost", SHARES)
         self.batch_rows = Histogram(
             "mouthpiece_batch_rows", "sessions in one step", registry=self.registry, buckets=(1, 2, 4, 8, 16, 32, 64)
-        )
-        self.step_s = Histogram(
-            "mouthpiece_step_seconds",
-            "seconds of one step of the models, all its pictures included",
-            registry=self.registry,
-            buckets=STAGE_BUCKETS_S,
         )
         self.stage_s = Histogram(
             "mouthpiece_stage_seconds",

@@ -30,6 +30,7 @@ from realtime.voice_activity import VoiceDetector
 log = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+WATCH_S = 0.25
 SWITCH_INTERVAL_S = 0.001
 """How long the inference thread may hold the interpreter while the event loop waits for it."""
 
@@ -72,7 +73,7 @@ class Service:
         metrics = Metrics()
         engine = Engine(stepper, config.engine.capacity, metrics)
         avatars = IdentityCache(
-            load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes
+            load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes, metrics
         )
         shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default)
@@ -81,6 +82,14 @@ class Service:
     async def start(self) -> None:
         seconds = await self.engine.start()
         log.info("models ready: %.1f ms a step without picture", seconds * 1000)
+
+    async def watch_loop(self) -> None:
+        """Measures how late the event loop is for its timers, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + WATCH_S
+            await asyncio.sleep(WATCH_S)
+            self.metrics.loop_lag_s.observe(max(loop.time() - due, 0.0))
 
     async def warm_up(self) -> None:
         """Makes every avatar that ships ready to draw, one after the other; the first one shows what fits here."""
@@ -146,12 +155,13 @@ async def _serve(config: Config, build: Callable[[Config], Service]) -> None:
         host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
         port = site.port if config.server.port == 0 else config.server.port
         print(f"Mouthpiece serves http://{host}:{port}", flush=True)
-        warming = asyncio.create_task(service.warm_up(), name="warm up")
+        tasks = [asyncio.create_task(work) for work in (service.warm_up(), service.watch_loop())]
         await stop.wait()
         # A second signal ends the process at once.
         for number in STOP_SIGNALS:
             loop.remove_signal_handler(number)
-        warming.cancel()
+        for task in tasks:
+            task.cancel()
         await service.stop()
     finally:
         await runner.cleanup()

@@ -278,6 +278,7 @@ class Session:
         self.metrics.microphone_trimmed_s.inc(microphone.trimmed / AUDIO_RATE)
         self.metrics.microphone_dropped_s.inc(microphone.dropped / AUDIO_RATE)
         microphone.trimmed = microphone.dropped = 0
+        self._audience.observe(self.metrics)
         for connection in self._audience.silent(now, self.config.ping_timeout_s):
             self.begin(connection.close())
         if self._audience.has_speaker:

@@ -25,9 +25,11 @@ from realtime.config import AvatarsConfig, Config, MediaConfig, SessionConfig
 from realtime.errors import BadOffer, BadRequest, NotFound
 from realtime.identities import AvatarStore
 from realtime.identity_cache import WarmAvatar
+from realtime.jitter import JitterCounts
 from realtime.media import MediaChunk, MediaEnded, MediaSource, PeerEvents
 from realtime.service import Service
 from realtime.tts import Voice
+from realtime.webrtc import PeerStats
 
 SIZE_PX = 64
 JAW = ARKIT_INDEX["jawOpen"]
@@ -134,6 +136,9 @@ class FakePeer:
 
     def rtp_origins(self) -> dict[str, int]:
         return {"audio": 7, "video": 9}
+
+    def stats(self) -> PeerStats:
+        return PeerStats("H264", len(self.video), 2.0, 500_000.0, 1_000_000, 12.0, 0.01, 20.0, JitterCounts())
 
     def of_type(self, kind: str) -> list[dict[str, Any]]:
         return [message for message in self.sent if message["type"] == kind]

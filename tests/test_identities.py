@@ -22,7 +22,7 @@ from models.style import Style
 from realtime import identities
 from realtime.errors import BadPhoto, BadRequest, Conflict, NotFound, StorageFailed
 from realtime.identities import AvatarStore
-from realtime.identity_cache import IdentityCache, WarmAvatar
+from realtime.identity_cache import IdentityCache, WarmAvatar, bytes_of
 from realtime.photos import decode_photo, photo_size_px
 from tests.fakes import FakeGenerator, FakeIdentity, config, fake_enroll, photo
 
@@ -281,6 +281,22 @@ async def test_the_least_recently_used_makes_room() -> None:
     assert cache.names == ["a", "c"] and cache.bytes_held == 80
     await cache.get("b")
     assert loader.names == ["a", "b", "c", "b"]
+
+
+async def test_an_avatar_on_air_is_shared_even_when_it_had_to_make_room() -> None:
+    cache = IdentityCache(loader := Loader(bytes_held=60), bound_bytes=100)
+    on_air = await cache.get("a")
+    await cache.get("b")
+    assert cache.names == ["b"] and cache.bytes_held == 120  # what is on air counts, and cannot go
+    assert await cache.get("a") is on_air and loader.names == ["a", "b"]
+    del on_air
+    await cache.get("b")
+    assert cache.names == ["b"] and cache.bytes_held == 60
+
+
+def test_memory_that_is_shared_counts_once() -> None:
+    whole = np.zeros(1000, np.uint8)
+    assert bytes_of({"whole": whole, "parts": [whole[:10], whole[10:].reshape(2, -1)], "other": np.zeros(5)}) == 1040
 
 
 async def test_an_avatar_fetched_early_is_loaded_once() -> None:
