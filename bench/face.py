@@ -77,11 +77,12 @@ POSES: dict[str, FaceMotion] = {
 CLOSE = ("rest", *SPEECH, "smile", "blink")
 
 
-def labelled(picture: NDArray[np.uint8], side: int, name: str) -> NDArray[np.uint8]:
+def labelled(picture: NDArray[np.uint8], side: int, name: str, size: float = 0.45) -> NDArray[np.uint8]:
     method = cv2.INTER_AREA if picture.shape[0] > side else cv2.INTER_CUBIC
     cell = np.asarray(cv2.resize(picture, (side, side), interpolation=method), np.uint8)
-    cv2.putText(cell, name, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(cell, name, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+    for colour, width in ((0, 0, 0), 3), ((255, 255, 255), 1):
+        at = (4, round(36 * size))
+        cv2.putText(cell, name, at, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width, cv2.LINE_AA)
     return cell
 
 

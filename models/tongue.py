@@ -68,7 +68,7 @@ def paint_tip(colour: Array, step: float) -> tuple[NDArray[np.uint8], Array]:
     inside = np.clip(depth + 0.5, 0, 1) * np.clip((1 - outline) * half / 2, 0, 1)
     below = np.clip(depth / height, 0, 1.4)
     round_ = np.sqrt(np.clip(1 - (1 - np.clip(below / 0.5, 0, 1)) ** 2, 0, 1))
-    light = 0.82 + 0.24 * np.exp(-0.5 * ((below - 0.22) / 0.16) ** 2) - 0.22 * np.clip(below - 0.35, 0, 1)
+    light = 0.72 + 0.20 * np.exp(-0.5 * ((below - 0.22) / 0.16) ** 2) - 0.22 * np.clip(below - 0.35, 0, 1)
     light = light * (0.92 + 0.08 * round_) * (1 - 0.25 * np.clip(outline, 0, 1))
     crease = 0.12 * np.exp(-0.5 * (x / 0.07) ** 2) * np.clip(3 * (below - 0.25), 0, 1)
     wet = np.exp(-0.5 * ((below - 0.2) / 0.06) ** 2 - 0.5 * ((np.abs(x + 0.08) - 0.3) / 0.16) ** 2)

@@ -1,0 +1,59 @@
+"""Faces that are hard to animate become avatars all the same, and the report says what is hard about them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from models.blendshapes import ARKIT_INDEX, FaceMotion
+from models.enroll import Enrolment, enroll
+from models.generator import FrameGenerator
+from models.landmarks import LandmarkModel
+
+FACES = Path(__file__).resolve().parents[1] / "bench" / "faces"
+SAID = {
+    "side_light": "harsh_light",
+    "smile": "mouth_open",
+    "three_quarter": "turned",
+    "beard": "good",
+    "painting": "good",
+}
+
+
+@pytest.fixture(scope="module")
+def finder() -> LandmarkModel:
+    return LandmarkModel("cpu")
+
+
+def enrolled(name: str, finder: LandmarkModel) -> Enrolment:
+    photo = cv2.imread(str(FACES / f"{name}.jpg"))
+    return enroll(np.asarray(photo, np.uint8), finder, 256)
+
+
+@pytest.mark.parametrize("name", list(SAID))
+def test_a_hard_face_is_enrolled_and_opens_and_shuts_its_mouth(name: str, finder: LandmarkModel) -> None:
+    made = enrolled(name, finder)
+    assert SAID[name] in {note.code for note in made.quality}
+    generator = FrameGenerator(made.identity)
+    weights = np.zeros(len(ARKIT_INDEX), np.float32)
+    weights[ARKIT_INDEX["jawOpen"]] = 0.3
+
+    def gap() -> float:
+        upper, lower = generator.lips(weights)
+        return float(((lower - upper) @ made.identity.lip_down)[6:32].mean() / made.identity.unit_px)
+
+    assert 0.07 < gap() < 0.2
+    weights[ARKIT_INDEX["mouthClose"]] = 1
+    assert abs(gap()) < 0.012
+    frame = generator.render(FaceMotion(weights, np.zeros(6, np.float32)))
+    assert frame.shape == (256, 256, 3)
+
+
+def test_a_smile_that_was_shut_leaves_no_teeth_on_the_lips(finder: LandmarkModel) -> None:
+    own = enrolled("smile", finder).identity
+    x, y = own.upper_line.mean(0).astype(int)
+    reach = int(0.16 * own.unit_px)
+    line = own.picture[y - 4 : y + 6, x - reach : x + reach].astype(float)
+    redness = (line[..., 2] + 8) / (line[..., 1] + 8)
+    assert (redness > 1.1).mean() > 0.97
