@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import noises
+from bench import foreign, noises
 from bench.hearing import (
     MAIN,
     SHOWN,
@@ -152,6 +152,8 @@ def show(report: dict[str, Any]) -> None:
     print(
         f"speakers at 80 ms: {low:.3f} (5 %)  {mid:.3f} (median)  {high:.3f} (95 %), {len(report['speakers'])} voices"
     )
+    for name, row in report["mandarin"].items():
+        print(f"Mandarin, {name}: r {row['encoder']:.2f} with the recorded mouth (loudness {row['loudness']:.2f})")
     quiet = ", ".join(f"{kind} {share:.1%}" for kind, share in report["nonspeech_sil"].items())
     print(f"no speech heard as sil: {quiet}")
     for rows_of, cost in report["ms_a_chunk"].items():
@@ -160,7 +162,9 @@ def show(report: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds speech/, ljspeech/ and grid_s1/")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder that holds speech/, ljspeech/, grid_s1/ and facegood/"
+    )
     parser.add_argument("--synthetic-seconds", type=float, default=40, help="speech of each made voice")
     parser.add_argument("--split", choices=("dev", "test"), default="test", help="dev is for taking decisions")
     options = parser.parse_args()
@@ -170,6 +174,7 @@ def main() -> None:
     report = {
         "sets": {name: {group: figures(part) for group, part in by_set(said).items()} for name, said in heard.items()},
         **details(people(heard["clean"])),
+        "mandarin": foreign.agreement(encoder, options.data / "facegood"),
         "nonspeech_sil": silence_on_noises(encoder),
         "ms_a_chunk": {
             "alone": milliseconds_a_chunk(encoder, 1),
