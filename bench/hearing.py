@@ -75,6 +75,14 @@ def accuracy(true: NDArray, said: NDArray) -> float:
     return float(np.mean(said[true >= 0] == true[true >= 0]))
 
 
+def near_accuracy(true: NDArray, said: NDArray) -> float:
+    """Share of frames whose answer is the label here or within `NEAR` frames: boundaries set by a forced aligner are no
+    surer than that."""
+    padded = np.pad(true, NEAR, constant_values=-1)
+    right = np.any([padded[shift : shift + len(true)] == said for shift in range(2 * NEAR + 1)], axis=0)
+    return float(np.mean(right[true >= 0]))
+
+
 def f1(true: NDArray, said: NDArray, viseme: str) -> float:
     index = VISEME_INDEX[viseme]
     both = np.sum((true == index) & (said == index))

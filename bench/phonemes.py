@@ -34,6 +34,7 @@ from bench.hearing import (
     hear,
     joined,
     loudness_only,
+    near_accuracy,
 )
 from bench.results import save, table
 from models.phonemes import PhonemeEncoder
@@ -123,6 +124,11 @@ def details(heard: Sequence[Heard]) -> dict[str, Any]:
     return {
         "loudness_only": {"accuracy": accuracy(true, guess)} | {v: f1(true, guess, v) for v in SHOWN},
         "another_moment": {"accuracy": accuracy(true, elsewhere)} | {v: f1(true, elsewhere, v) for v in SHOWN},
+        "within_20_ms": {
+            "ours": near_accuracy(true, said[MAIN]),
+            "loudness only": near_accuracy(true, guess),
+            "another moment": near_accuracy(true, elsewhere),
+        },
         "events": {v: events(heard, v) for v in SHOWN[:2]},
         "speakers": {name: accuracy(true, said[MAIN]) for name, (true, said) in each.items()},
         "confusion": {viseme: confusion(heard, viseme) for viseme in SHOWN},
@@ -143,6 +149,8 @@ def show(report: dict[str, Any]) -> None:
         rows.append(["clean", name.replace("_", " "), *(f"{v:.3f}" if v != "" else v for v in shown)])
     table(rows, ["sound", "set", *delays, *(f"{v} F1" for v in SHOWN)])
     print("\nF1 at 80 ms. Sets named made are synthetic and decide nothing.")
+    near = ", ".join(f"{name} {value:.3f}" for name, value in report["within_20_ms"].items())
+    print(f"accuracy where the label may be 20 ms off, 80 ms, clean: {near}")
     for viseme, part in report["events"].items():
         whole = ", ".join(f"{name} {value:.2f}" for name, value in part.items())
         print(f"{viseme} as whole sounds, 20 ms either side: {whole}")

@@ -28,7 +28,7 @@ SHARES = {
 }
 """How often each set is drawn; the made voices share what is left."""
 
-PLAIN = 0.35
+PLAIN = 0.5
 """Share of rows that are heard in the quiet room they were recorded in, by another throat and microphone only."""
 
 TRUST = 0.5
