@@ -121,6 +121,18 @@ class MediaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FilmsConfig:
+    """Films over HTTP. max_waiting: how many may wait while one is made; one more is answered 503. max_s: longest.
+    keep_s, max_kept: how long, and how many, finished ones are kept."""
+
+    max_waiting: int = 4
+    max_s: float = 600.0
+    keep_s: float = 3600.0
+    max_kept: int = 16
+    max_audio_bytes: int = 100_000_000
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
@@ -128,6 +140,7 @@ class Config:
     avatars: AvatarsConfig = field(default_factory=AvatarsConfig)
     tts: TtsConfig = field(default_factory=TtsConfig)
     media: MediaConfig = field(default_factory=MediaConfig)
+    films: FilmsConfig = field(default_factory=FilmsConfig)
 
 
 def load(
@@ -224,6 +237,11 @@ def _check(config: Config) -> None:
     between("media.video_bitrate_bps", 100_000, 20_000_000)
     between("media.video_bitrate_max_bps", config.media.video_bitrate_bps, 50_000_000)
     between("media.audio_bitrate_bps", 6_000, 256_000)
+    between("films.max_waiting", 0, 1000)
+    between("films.max_s", 1, 6 * 3600)
+    between("films.keep_s", 1, 7 * 24 * 3600)
+    between("films.max_kept", 1, 1000)
+    between("films.max_audio_bytes", 10_000, 2_000_000_000)
     if config.engine.device not in ("auto", "cpu", "cuda"):
         raise BadConfig(f"'engine.device' must be auto, cpu or cuda, not {config.engine.device!r}")
     if config.session.look_ahead_ms not in LOOK_AHEADS_MS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeGuard
 
 from models.by_hand import AnchorError, Anchors, read_anchors
@@ -147,6 +147,11 @@ def apply_style(settings: Mapping[str, Any], base: Style) -> Style:
         return Style.from_mapping(settings, base)
     except StyleError as error:
         raise BadMessage(str(error)) from error
+
+
+def as_settings(style: Style) -> dict[str, Any]:
+    """The JSON of a style."""
+    return asdict(style)
 
 
 def new_session(body: Mapping[str, Any]) -> NewSession:

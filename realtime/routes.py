@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from realtime import access, routes_avatars, routes_pages, routes_sessions
+from realtime import access, routes_avatars, routes_films, routes_pages, routes_sessions
 from realtime.config import Config
 from realtime.errors import MouthpieceError
 from realtime.service import SERVICE, Service
@@ -42,6 +42,7 @@ def create_app(config: Config, service: Service) -> web.Application:
     app.router.add_get("/ice", _ice)
     routes_sessions.add_routes(app)
     routes_avatars.add_routes(app)
+    routes_films.add_routes(app)
     routes_pages.add_routes(app)
     return app
 

@@ -9,13 +9,13 @@ import asyncio
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import web
 
 from models.by_hand import Anchors
 from models.style import Style
 from realtime import protocol
-from realtime.errors import BadRequest, TooLarge
+from realtime.errors import BadRequest
+from realtime.forms import read_form
 from realtime.service import SERVICE
 
 NAME_BYTES = 200
@@ -81,32 +81,10 @@ class _Upload:
 
 async def _upload(request: web.Request, bound_bytes: int) -> _Upload:
     """The fields `photo`, `name` and `points` of a multipart form. Raises BadRequest, TooLarge, BadPhoto."""
-    if request.content_type != "multipart/form-data":
-        raise BadRequest("send a form (multipart/form-data) with the field 'photo'")
-    photo, name, title, points = None, None, None, None
-    try:
-        async for part in await request.multipart():
-            if not isinstance(part, BodyPartReader):
-                continue
-            if part.name == "photo":
-                photo = await _bounded(part, bound_bytes)
-                title = PurePath(part.filename or "").stem[:TITLE_CHARS] or None
-            elif part.name == "name":
-                name = (await _bounded(part, NAME_BYTES)).decode(errors="replace").strip() or None
-            elif part.name == "points":
-                points = protocol.anchors(await _bounded(part, POINTS_BYTES))
-    except (ValueError, AssertionError, HttpProcessingError) as error:
-        raise BadRequest("the form is damaged; send multipart/form-data with the field 'photo'") from error
-    if photo is None:
+    fields = await read_form(request, {"photo": bound_bytes}, {"name": NAME_BYTES, "points": POINTS_BYTES})
+    if "photo" not in fields:
         raise BadRequest("the form has no field 'photo'; add the picture under that name")
-    return _Upload(photo, name, title, points)
-
-
-async def _bounded(part: BodyPartReader, bound_bytes: int) -> bytes:
-    data = bytearray()
-    while piece := await part.read_chunk(65_536):
-        data += piece
-        if len(data) > bound_bytes:
-            megabytes = bound_bytes / 1e6
-            raise TooLarge(f"the field '{part.name}' is larger than {megabytes:g} MB; send a smaller one")
-    return bytes(data)
+    title = PurePath(fields["photo"].filename).stem[:TITLE_CHARS] or None
+    name = fields["name"].text or None if "name" in fields else None
+    points = protocol.anchors(fields["points"].data) if "points" in fields else None
+    return _Upload(fields["photo"].data, name, title, points)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,6 +19,7 @@ from realtime import capacity, memory
 from realtime.config import Config
 from realtime.engine import Engine, Stepper
 from realtime.errors import BadConfig, MouthpieceError
+from realtime.films import COMMAND, Films
 from realtime.identities import AvatarStore
 from realtime.identity_cache import IdentityCache, WarmAvatar, warm
 from realtime.metrics import Metrics
@@ -46,6 +47,7 @@ class Service:
     avatars: IdentityCache
     synthesizer: SpeechSynthesizer
     sessions: Sessions
+    films: Films
     enrolling: asyncio.Lock
 
     @staticmethod
@@ -56,6 +58,7 @@ class Service:
         speech: SpeechSynthesizer | None = None,
         make_peer: PeerMaker | None = None,
         load_avatar: Callable[[str], WarmAvatar] | None = None,
+        film_command: Sequence[str] = COMMAND,
     ) -> Service:
         """Loads the models (blocking). Whatever is given takes the place of the real thing."""
         if stepper is None:
@@ -77,9 +80,11 @@ class Service:
         )
         shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default)
-        return Service(config, metrics, engine, kept, avatars, speech, sessions, asyncio.Lock())
+        films = Films(config, speech, film_command)
+        return Service(config, metrics, engine, kept, avatars, speech, sessions, films, asyncio.Lock())
 
     async def start(self) -> None:
+        self.films.start()
         seconds = await self.engine.start()
         log.info("models ready: %.1f ms a step without picture", seconds * 1000)
 
@@ -112,6 +117,7 @@ class Service:
         if len(self.sessions):
             log.info("stopping: %d sessions may finish speaking", len(self.sessions))
         await self.sessions.drain(self.config.server.drain_s)
+        await self.films.stop()
         await self.engine.stop()
         log.info("stopped")
 

@@ -219,7 +219,9 @@ def config(data_dir: Path, **session: Any) -> Config:
     )
 
 
-def service(config: Config, seconds: float = 0.4) -> tuple[Service, FakePeers, FakeAvatar]:
+def service(
+    config: Config, seconds: float = 0.4, film_command: Sequence[str] = ()
+) -> tuple[Service, FakePeers, FakeAvatar]:
     """A service over fakes, to be started. Its avatars are `iris` and `otto`, told apart by their shade."""
     avatar, peers = FakeAvatar(), FakePeers()
 
@@ -237,5 +239,6 @@ def service(config: Config, seconds: float = 0.4) -> tuple[Service, FakePeers, F
         speech=FakeSynthesizer(seconds),
         make_peer=peers,
         load_avatar=load_avatar,
+        film_command=film_command,
     )
     return made, peers, avatar

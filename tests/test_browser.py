@@ -16,6 +16,7 @@ from playwright.async_api import Page, expect
 from tests.browser_kit import (
     BAR,
     CAPACITY,
+    MICROPHONE,
     MOUTH,
     ROOT,
     RealServer,
@@ -320,6 +321,18 @@ async def test_the_real_face_speaks_a_typed_line(whole_page):
     silent = await watch(whole_page, 2, MOUTH)
     assert max(speaking.loudness) > 0.02 and max(silent.loudness) < 0.001
     assert lively(speaking.change) > 2 * lively(silent.change)
+    assert whole_page.complaints == []
+
+
+async def test_a_recording_becomes_a_film_to_keep(whole_page):
+    await whole_page.locator("#film summary").click()
+    await whole_page.get_by_label("Choose a recording…").set_input_files(MICROPHONE)
+    await whole_page.get_by_role("button", name="Make the film").click()
+    await expect(whole_page.locator("#film-state")).to_contain_text("Download the film", timeout=90_000)
+    async with whole_page.expect_download() as downloading:
+        await whole_page.get_by_role("link", name="Download the film").click()
+    file = await (await downloading.value).path()
+    assert file.stat().st_size > 50_000
     assert whole_page.complaints == []
 
 

@@ -49,6 +49,11 @@ export class Api {
 
   keepStyle = (name, style) => this.#json("PUT", `avatars/${encodeURIComponent(name)}/style`, style);
 
+  /** @param {FormData} form docs/architecture.md @returns {Promise<{id: string, state: string, progress: number}>} */
+  addFilm = async (form) => (await this.#call("POST", "films", form)).json();
+  film = (id) => this.#json("GET", `films/${id}`);
+  deleteFilm = (id) => this.#call("DELETE", `films/${id}`);
+
   /** Ends a session; also while the page is being closed. */
   closeSession = (id) => this.#call("DELETE", `sessions/${id}`, undefined, { keepalive: true });
 

@@ -7,6 +7,7 @@ import { Api, sentenceOf } from "./api.js";
 import { MouthpieceClient } from "./client.js";
 import { Curves } from "./curves.js";
 import { element } from "./dom.js";
+import { FilmPanel } from "./film.js";
 import { Gallery } from "./gallery.js";
 import { LatencyPanel } from "./latency.js";
 import { Manner } from "./manner.js";
@@ -34,6 +35,10 @@ const state = {
 new LatencyPanel(client);
 const manner = new Manner({ api, client, settings, remember, onError: tell });
 
+const film = new FilmPanel({
+  api,
+  wishes: () => ({ avatar: settings.avatar, style: manner.style, text: $("text").value.trim(), voice: settings.voice }),
+});
 const gallery = new Gallery({ api, onChoose: choose, onError: tell });
 
 function tell(error) {
@@ -94,6 +99,7 @@ async function sayLine() {
     remember({ hasSpoken: true });
     $("text").value = "";
     fitText();
+    film.draw();
   } catch (error) {
     state.lines = Math.max(0, state.lines - 1);
     tell(error);
@@ -210,6 +216,7 @@ $("text").onkeydown = (event) => {
 $("text").oninput = () => {
   $("speak").disabled = !$("text").value.trim();
   fitText();
+  film.draw();
 };
 $("voice").onchange = () => remember({ voice: $("voice").value });
 

@@ -72,6 +72,11 @@ export class Manner {
     this.#say(avatar.builtin ? "Changes are kept in this browser." : "Changes are kept with this face.");
   }
 
+  /** Every setting, as it is shown. */
+  get style() {
+    return { ...this.#style };
+  }
+
   #set(change) {
     this.#touchedAt = performance.now();
     Object.assign(this.#style, change);
