@@ -53,19 +53,32 @@ class Script:
         marked = self.acts or self.mistakes
         return bool(marked) and not is_speakable(self.words) and not any(isinstance(act, Pause) for _, act in self.acts)
 
-    def pieces(self) -> Iterator[str | Act]:
-        """Words and acts in the order in which they come. Between marks, what holds nothing to say is left out."""
-        if not self.acts:
-            yield self.words
-            return
-        done = 0
+    def phrases(self) -> Iterator[Phrase | Pause]:
+        """The words between the pauses, with their cues, and the pauses."""
+        words, cues, done = "", [], 0
         for at, act in self.acts:
-            if is_speakable(self.words[done:at]):
-                yield self.words[done:at]
-                done = at
+            words, done = _joined(words, self.words[done:at]), at
+            if isinstance(act, Cue):
+                cues.append((len(words.split()), act))
+                continue
+            yield Phrase(words, tuple(cues))
             yield act
-        if is_speakable(self.words[done:]):
-            yield self.words[done:]
+            words, cues = "", []
+        yield Phrase(_joined(words, self.words[done:]), tuple(cues))
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words without a pause. cues: each with the number of whole words before it."""
+
+    words: str
+    cues: tuple[tuple[int, Cue], ...] = ()
+
+
+def _joined(words: str, more: str) -> str:
+    """A mark parts two words even where nobody typed a space."""
+    touching = words and more and not words[-1].isspace() and (more[0].isalnum() or more[0] in '¿¡"“„«(')
+    return f"{words} {more}" if touching else words + more
 
 
 def is_speakable(words: str) -> bool:

@@ -7,10 +7,16 @@ speaks OpenAI's `/v1/audio/speech`. Both give 48 kHz blocks as soon as they have
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 import re
 import shutil
-from collections.abc import AsyncIterator
+import sys
+import wave
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import aiohttp
@@ -25,7 +31,10 @@ from realtime.timebase import AUDIO_RATE
 
 Block = NDArray[np.float32]
 
+log = logging.getLogger(__name__)
+
 LONGEST_SENTENCE_CHARS = 400
+WORDS_PROGRAM = str(Path(__file__).with_name("espeak_words.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +46,10 @@ class Voice:
     title: str
 
 
+Timed = tuple[Block, list[int]]
+"""A whole sentence, and the sample at which each of its words (`sentence.split()`) begins."""
+
+
 class SpeechSynthesizer(Protocol):
     async def voices(self) -> list[Voice]:
         """The voices to choose from, best default first. Raises SynthesisFailed."""
@@ -44,6 +57,10 @@ class SpeechSynthesizer(Protocol):
 
     def synthesize(self, text: str, voice: str | None) -> AsyncIterator[Block]:
         """Speech as mono float32 blocks at 48 kHz. Raises BadRequest for an unknown voice, SynthesisFailed."""
+        ...
+
+    async def timed(self, sentence: str, voice: str | None) -> Timed | None:
+        """A sentence and when its words begin; None where that cannot be told. Raises as `synthesize`."""
         ...
 
 
@@ -82,10 +99,7 @@ class EspeakSynthesizer:
         return self._voices
 
     async def synthesize(self, text: str, voice: str | None) -> AsyncIterator[Block]:
-        name = voice or self._default_voice
-        # espeak-ng takes variants after a plus sign ("en-us+f3"); its own list names only the languages.
-        if name.split("+")[0] not in {known.name for known in await self.voices()}:
-            raise BadRequest(f"there is no voice '{name[:40]}'; GET /voices lists them")
+        name = await self._known(voice)
         for sentence in sentences(text):
             wave = await self._espeak(
                 "--stdout", "-v", name, "-s", str(self._words_per_minute), "--stdin", text=sentence
@@ -94,27 +108,56 @@ class EspeakSynthesizer:
                 for block in sound.blocks(_with_true_length(wave)):
                     yield block
 
+    async def timed(self, sentence: str, voice: str | None) -> Timed | None:
+        name = await self._known(voice)
+        try:
+            said = await _run((sys.executable, "-S", WORDS_PROGRAM, name, str(self._words_per_minute)), sentence)
+        except SynthesisFailed as error:
+            log.warning("words are not timed: %s", error)
+            return None
+        line, pcm = said.split(b"\n", 1)
+        told = json.loads(line)
+        blocks = list(sound.blocks(_wave(pcm, told["rate"])))
+        starts, at = [], 0
+        for word in sentence.split():
+            at = sentence.index(word, at)
+            samples = [sample for character, sample in told["words"] if character >= at]
+            starts.append(round(min(samples, default=len(pcm) // 2) * AUDIO_RATE / told["rate"]))
+            at += len(word)
+        return np.concatenate(blocks), starts
+
+    async def _known(self, voice: str | None) -> str:
+        name = voice or self._default_voice
+        # espeak-ng takes variants after a plus sign ("en-us+f3"); its own list names only the languages.
+        if name.split("+")[0] not in {known.name for known in await self.voices()}:
+            raise BadRequest(f"there is no voice '{name[:40]}'; GET /voices lists them")
+        return name
+
     async def _espeak(self, *arguments: str, text: str = "") -> bytes:
         program = shutil.which("espeak-ng")
         if program is None:
             raise SynthesisFailed("text to speech needs espeak-ng: install the espeak-ng package, or configure tts.url")
-        child = await asyncio.create_subprocess_exec(
-            program,
-            *arguments,
-            # Without a text espeak-ng ends before it could be written to, which uvloop takes for an error.
-            stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        try:
-            out, err = await child.communicate(text.encode() if text else None)
-        except asyncio.CancelledError:
-            child.kill()
-            await child.wait()
-            raise
-        if child.returncode:
-            raise SynthesisFailed(f"espeak-ng failed: {err.decode(errors='replace').strip()[:200]}")
-        return out
+        return await _run((program, *arguments), text)
+
+
+async def _run(command: Sequence[str], text: str) -> bytes:
+    """What a program answers to a text. Raises SynthesisFailed; a caller that is cancelled takes it along."""
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        # Without a text espeak-ng ends before it could be written to, which uvloop takes for an error.
+        stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await child.communicate(text.encode() if text else None)
+    except asyncio.CancelledError:
+        child.kill()
+        await child.wait()
+        raise
+    if child.returncode:
+        raise SynthesisFailed(f"espeak-ng failed: {err.decode(errors='replace').strip()[-200:]}")
+    return out
 
 
 def _espeak_voice(line: str) -> Voice | None:
@@ -123,6 +166,17 @@ def _espeak_voice(line: str) -> Voice | None:
     if len(fields) < 4:
         return None
     return Voice(fields[1], fields[1], fields[3].replace("_", " "))
+
+
+def _wave(pcm: bytes, rate: int) -> bytes:
+    """Mono 16-bit sound as a WAV file."""
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(pcm)
+    return out.getvalue()
 
 
 def _with_true_length(wave: bytes) -> bytes:
@@ -156,6 +210,9 @@ class OpenAiSynthesizer:
         self._voice = voice
         self._model = model
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=timeout_s, sock_read=timeout_s)
+
+    async def timed(self, sentence: str, voice: str | None) -> Timed | None:
+        return None
 
     async def voices(self) -> list[Voice]:
         return [Voice(self._voice, "", f"{self._voice} ({self._model})")]

@@ -107,6 +107,9 @@ class FakeSynthesizer:
         await asyncio.sleep(0)
         yield tone(self.seconds)
 
+    async def timed(self, sentence: str, voice: str | None) -> None:
+        return None
+
 
 class FakePeer:
     """A `webrtc.Peer` without network: `answer` connects at once and reads the media as a real one does."""

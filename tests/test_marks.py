@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from models.style import FEELINGS, LOOKS
 from realtime import marks
 from realtime.direction import Cue
-from realtime.marks import MAX_PAUSE_MS, Pause, Script, parse
+from realtime.marks import MAX_PAUSE_MS, Pause, Phrase, Script, parse
 from realtime.narration import narrate, placed
-from realtime.timebase import AUDIO_RATE
+from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE
+from realtime.tts import EspeakSynthesizer, SpeechSynthesizer
+from tests import fakes
 from tests.fakes import FakeSynthesizer
 
+needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="[]"), max_size=40)
 MARKS = st.one_of(
     st.sampled_from(FEELINGS).map(lambda name: (f"[{name}]", Cue({"feeling": name, "intensity": 1.0}))),
@@ -33,14 +38,15 @@ MARKS = st.one_of(
 def test_any_text_is_parsed_and_its_pieces_are_its_words(text: str) -> None:
     script = parse(text)
     assert all(0 <= at <= len(script.words) for at, _ in script.acts)
-    spoken = "".join(piece for piece in script.pieces() if isinstance(piece, str))
-    assert [c for c in spoken if marks.is_speakable(c)] == [c for c in script.words if marks.is_speakable(c)]
+    phrases = [phrase for phrase in script.phrases() if isinstance(phrase, Phrase)]
+    assert "".join("".join(phrase.words for phrase in phrases).split()) == "".join(script.words.split())
+    assert all(0 <= before <= len(phrase.words.split()) for phrase in phrases for before, _ in phrase.cues)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="]"), max_size=200))
 def test_text_without_marks_stays_as_it_is(text: str) -> None:
     assert parse(text) == Script(text)
-    assert list(parse(text).pieces()) == [text]
+    assert list(parse(text).phrases()) == [Phrase(text)]
 
 
 @given(st.lists(st.tuples(PLAIN, MARKS), max_size=8), PLAIN)
@@ -79,11 +85,64 @@ def test_marks_alone_say_nothing_and_a_pause_does() -> None:
     assert parse("[pause]").acts == ((0, Pause(marks.PAUSE_MS)),)
 
 
+def test_a_cue_is_counted_from_the_words_of_its_phrase() -> None:
+    happy, sad = Cue({"feeling": "happy", "intensity": 1.0}), Cue({"feeling": "sad", "intensity": 1.0})
+    script = parse("[happy]One, two.[sad]Three [pause 100] [happy]four[sad].")
+    assert list(script.phrases()) == [
+        Phrase("One, two. Three ", ((0, happy), (2, sad))),
+        Pause(100),
+        Phrase(" four.", ((0, happy), (1, sad))),
+    ]
+
+
+async def told(text: str, synthesizer: SpeechSynthesizer) -> tuple[NDArray[np.float32], list[tuple[int, Cue]]]:
+    blocks, cues = placed([part async for part in narrate(parse(text), synthesizer, None)])
+    return np.concatenate(blocks), cues
+
+
 async def test_cues_stand_between_the_samples_of_their_words() -> None:
-    script = parse("One [happy] two[pause 250], three. [look left] [sad]")
-    parts = [part async for part in narrate(script, FakeSynthesizer(0.5), None)]
-    blocks, cues = placed(parts)
-    assert sum(map(len, blocks)) == round((3 * 0.5 + 0.25) * AUDIO_RATE)
+    sound, cues = await told("One [happy] two[pause 250], three. [look left] [sad]", FakeSynthesizer(0.5))
+    assert len(sound) == round((3 * 0.5 + 0.25) * AUDIO_RATE)
     happy, left, sad = (cue for _, cue in cues)
     assert [happy.settings["feeling"], left.settings["look"], sad.settings["feeling"]] == ["happy", "left", "sad"]
     assert [at for at, _ in cues] == [12, 43, 43]
+
+
+class Counting(FakeSynthesizer):
+    """Knows its words: each lasts 0.2 s. Remembers what it was asked to say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[str] = []
+
+    async def synthesize(self, text, voice):  # type: ignore[no-untyped-def]
+        self.said.append(text)
+        yield fakes.tone(0.2 * len(text.split()))
+
+    async def timed(self, sentence, voice):  # type: ignore[no-untyped-def]
+        self.said.append(sentence)
+        words = sentence.split()
+        return fakes.tone(0.2 * len(words)), [9600 * word for word in range(len(words))]
+
+
+async def test_a_sentence_with_a_mark_inside_is_said_whole() -> None:
+    synthesizer = Counting()
+    sound, cues = await told("[happy] One. Two three. Four [sad] five [pause 200] six. [warm] Seven.", synthesizer)
+    assert synthesizer.said == ["One.", "Two three.", "Four five", "six.", "Seven."]
+    assert [at for at, _ in cues] == [0, 20, 35] and len(sound) == round((7 * 0.2 + 0.2) * AUDIO_RATE)
+
+
+SENTENCE = "Papa may buy my mother, don't you think, 3.14 maps of São Paulo."
+
+
+@needs_espeak
+async def test_espeak_says_a_marked_sentence_like_a_plain_one() -> None:
+    """The words before a mark are as long as they are in the whole sentence, and nothing is added or lost."""
+    espeak = EspeakSynthesizer()
+    plain, _ = await told(SENTENCE, espeak)
+    marked, cues = await told(SENTENCE.replace("don't", "[sad] don't").replace("Paulo", "[happy]Paulo"), espeak)
+    np.testing.assert_array_equal(plain, marked)
+    until_dont, _ = await told("Papa may buy my mother,", espeak)
+    heard = np.flatnonzero(np.abs(until_dont) > 0.01)[-1] / AUDIO_CHUNK
+    assert heard < cues[0][0] < heard + 12
+    assert cues[0][0] + 25 < cues[1][0] < len(plain) / AUDIO_CHUNK - 8
