@@ -1,8 +1,11 @@
 """How many sessions at 25 fps does this machine carry? One more every few seconds, until pictures come late.
 
-    python -m bench.capacity [--most 6] [--seconds 15] [--avatar elias] [--transport-only] [--size 512]
+    python -m bench.capacity [--sizes 512 256] [--most 8] [--seconds 15] [--avatar elias] [--transport-only]
 
-The clients run on the same machine and take part of it: the table says how much. `--transport-only` has no model.
+Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes, and
+how many fit into a tick of 40 ms. The whole server: light clients that speak join one by one; carried is the most with
+at most 0.5 % late. The clients run on the same machine and take part of it: the table says how much.
+`--transport-only` has no model. A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -12,20 +15,54 @@ import asyncio
 import contextlib
 import os
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py serve` does, before NumPy is loaded
+
+import cv2
+import numpy as np
 import psutil
 
-from bench import sounds
+from bench import plots, sounds
 from bench.live import metrics
 from bench.results import save, table
 from bench.servers import flash_server, real_server
 from bench.viewer import Viewer
+from models.avatar import Avatar, StepInput
+from models.generator import FrameGenerator
+from models.rates import SPEECH_CHUNK
+from models.style import Style
+from realtime import capacity, config
+from realtime.identities import AvatarStore
+from realtime.timebase import CHUNK_S
 
 LATE_PER_MILLE = 5.0
 SETTLE_S = 4.0
 EXPECTED_FPS = 25.0
+STEPS = 25
+
+
+def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[str, Any]]:
+    """Milliseconds of a step by its rows, until it takes more than a tick; the last line is how many fit."""
+    cv2.setNumThreads(1)
+    avatar = Avatar(device, 1, capacity.cores())
+    noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_CHUNK).astype(np.float32)
+    row, rows = StepInput(noise, generator, Style()), []
+
+    def step_s(count: int) -> float:
+        states, took = [avatar.initial_state(seed, 0) for seed in range(count)], []
+        for _ in range(STEPS):
+            began = time.perf_counter()
+            _, states = avatar.step([row] * count, states)
+            took.append(time.perf_counter() - began)
+        p50, p95 = np.percentile(np.array(took[2:]) * 1000, (50, 95))
+        rows.append({"batch": count, "step_p50_ms": round(p50, 1), "step_p95_ms": round(p95, 1)})
+        return p95 / 1000
+
+    fit = capacity.most_rows(step_s, CHUNK_S, most)
+    return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)}]
 
 
 async def _fps_and_cores(viewers: list[Viewer], process: psutil.Process, seconds: float) -> tuple[float, float, float]:
@@ -39,19 +76,24 @@ async def _fps_and_cores(viewers: list[Viewer], process: psutil.Process, seconds
     return fps, *cores
 
 
-async def measure(args: argparse.Namespace) -> dict[str, Any]:
+async def whole(args: argparse.Namespace, size: int) -> list[dict[str, Any]]:
+    """One row for each number of sessions, up to the first that is too much."""
     rows: list[dict[str, Any]] = []
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         voice = sounds.speech(folder)
         if args.transport_only:
-            address, pid = await stack.enter_async_context(flash_server("echo", args.size))
+            address, pid = await stack.enter_async_context(flash_server("echo", size))
             url = f"{address}/sessions"
         else:
-            config = folder / "capacity.toml"
-            config.write_text(f"[engine]\ncapacity = {args.most}\n")
-            address, pid = await stack.enter_async_context(real_server("--config", str(config)))
+            settings = folder / "capacity.toml"
+            settings.write_text(
+                f'[engine]\ncapacity = {args.most}\ndevice = "{args.device}"\n'
+                f'[avatars]\nsize_px = {size}\ndata_dir = "{folder}"\n'
+            )
+            address, pid = await stack.enter_async_context(real_server("--config", str(settings)))
             url = f"{address}/sessions?avatar={args.avatar}"
+            await _enrolled(address)
         process, viewers = psutil.Process(pid), []
         for count in range(1, args.most + 1):
             viewers.append(Viewer(url, voice))
@@ -63,31 +105,73 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
             row |= {"cores_per_session": round(server / count, 3), "client_cores": round(clients, 2)}
             if not args.transport_only:
                 after = await metrics(address)
-                names = ("mouthpiece_late_pictures_total", "mouthpiece_chunks_total")
-                late, chunks = (after.get((n, "", ""), 0) - before.get((n, "", ""), 0) for n in names)
+                names = ("late_pictures_total", "skipped_pictures_total", "chunks_total")
+                late, skipped, chunks = (
+                    after.get((f"mouthpiece_{n}", "", ""), 0) - before.get((f"mouthpiece_{n}", "", ""), 0)
+                    for n in names
+                )
                 row["late_per_mille"] = round(1000 * late / max(chunks, 1), 1)
+                row["undrawn_per_mille"] = round(1000 * skipped / max(chunks, 1), 1)
             rows.append(row)
             print(row, flush=True)
-            if row.get("late_per_mille", 0.0) > LATE_PER_MILLE or fps < 0.9 * EXPECTED_FPS:
+            if not _carried(row):
                 break
         await asyncio.gather(*(viewer.stop() for viewer in viewers))
-    carried = [r["sessions"] for r in rows if r.get("late_per_mille", 0.0) <= LATE_PER_MILLE
-               and r["worst_fps"] >= 0.9 * EXPECTED_FPS]  # fmt: skip
-    return {"rows": rows, "carried": max(carried, default=0), "cpus": os.cpu_count()}
+    return rows
+
+
+async def _enrolled(address: str) -> None:
+    """Waits until the avatars that ship have been made ready at this size, and the machine has been measured."""
+    ready = -1.0
+    while True:
+        before, ready = ready, (await metrics(address)).get(("mouthpiece_avatars_warm", "", ""), 0.0)
+        if ready and ready == before:
+            return
+        await asyncio.sleep(2 * SETTLE_S)
+
+
+def _carried(row: dict[str, Any]) -> bool:
+    return row.get("late_per_mille", 0.0) <= LATE_PER_MILLE and row["worst_fps"] >= 0.9 * EXPECTED_FPS
+
+
+def measure(args: argparse.Namespace, size: int) -> dict[str, Any]:
+    figures: dict[str, Any] = {}
+    if not args.transport_only:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = config.load(None, {"avatars.data_dir": folder, "avatars.size_px": size})
+            generator = FrameGenerator(AvatarStore(settings).identity(args.avatar))
+        figures["model"] = model_alone(generator, args.device, 512)
+        table([tuple(row.values()) for row in figures["model"]], tuple(figures["model"][0]))
+        print()
+    figures["whole"] = asyncio.run(whole(args, size))
+    figures["carried"] = max((row["sessions"] for row in figures["whole"] if _carried(row)), default=0)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--most", type=int, default=6)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 256])
+    parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--avatar", default="elias")
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--transport-only", action="store_true")
     args = parser.parse_args()
-    figures = asyncio.run(measure(args))
-    table([tuple(row.values()) for row in figures["rows"]], tuple(figures["rows"][0]))
-    print(f"\ncarried: {figures['carried']} sessions with at most {LATE_PER_MILLE:.0f} per mille late")
-    save("capacity_transport" if args.transport_only else "capacity", vars(args) | figures)
+    figures: dict[str, Any] = {}
+    for size in args.sizes:
+        print(f"{size}²:", flush=True)
+        figures[f"{size}"] = measure(args, size)
+    late, cores = {}, {}
+    for size, found in figures.items():
+        print(f"\n{size}²: carried {found['carried']} sessions with at most {LATE_PER_MILLE:.0f} per mille late")
+        table([tuple(row.values()) for row in found["whole"]], tuple(found["whole"][0]))
+        counts = [row["sessions"] for row in found["whole"]]
+        late[f"{size}² late, ‰"] = counts, [row.get("late_per_mille", 0.0) for row in found["whole"]]
+        cores[f"{size}² server cores"] = counts, [row["server_cores"] for row in found["whole"]]
+    name = "capacity_transport" if args.transport_only else "capacity"
+    plots.lines(name, late or cores, ("sessions", "late pictures, ‰"), {"0.5 %": LATE_PER_MILLE})
+    plots.lines(f"{name}_cores", cores, ("sessions", "cores"), {})
+    save(name, vars(args) | {"cpus": os.cpu_count(), "by_size": figures})
 
 
 if __name__ == "__main__":

@@ -31,13 +31,12 @@ MOST = 256
 REPEATS = 5
 PROBE_BPS = 1_000_000
 
-BUSY = 0.9
-"""Share of a tick that steps may take before pictures are left out."""
+WINDOW_S = 0.25
+TOLERATED = 0.02
+"""Share of rows that may come late to their step; beyond it twice in a row, pictures are left out."""
 
-STEP_COST = 0.25
-"""A row without a picture costs about so much of one with."""
-
-SMOOTHING = 0.1
+CUT, RISE = 0.5, 0.03
+LEAST = 0.1
 
 
 def cores() -> int:
@@ -83,20 +82,33 @@ def measured(stepper: Any, generator: FrameGenerator) -> int:
         return most_rows(step_s, HEADROOM * CHUNK_S, MOST)
 
 
-class PictureBudget:
-    """The share of pictures that a session may have drawn, from how long the last steps took."""
+class PictureShare:
+    """The share of its pictures that each session may have drawn: less while steps come late, slowly more when not.
+
+    What a picture costs depends on how many are drawn at once and on what else runs, so nothing is reckoned ahead.
+    """
 
     def __init__(self) -> None:
-        self._seconds = self._pictures = 0.0  # running means of a step
+        self.share = 1.0
+        self._began = float("-inf")
+        self._rows = self._late = 0
+        self._was_late = False
 
-    def share(self, sessions: int) -> float:
-        """0..1, the same for each of so many sessions: what their steps and pictures leave of a tick."""
-        full_s = sessions * self._seconds / max(self._pictures, 0.1)
-        if full_s <= BUSY * CHUNK_S:
-            return 1.0
-        return max(0.0, (BUSY * CHUNK_S / full_s - STEP_COST) / (1 - STEP_COST))
+    @property
+    def is_short(self) -> bool:
+        """Whether there are too many pictures, or may be."""
+        return self._was_late or self.share < 1.0
 
-    def took(self, seconds: float, drawn: int, undrawn: int) -> None:
-        """A step of so many rows with and without a picture took so long."""
-        self._seconds += SMOOTHING * (seconds - self._seconds)
-        self._pictures += SMOOTHING * (drawn + STEP_COST * undrawn - self._pictures)
+    def stepped(self, now: float, rows: int, late: int) -> None:
+        """A step of so many rows began; so many of them had waited too long already."""
+        self._rows += rows
+        self._late += late
+        if now - self._began < WINDOW_S:
+            return
+        late_share = self._late / self._rows
+        is_late = late_share > TOLERATED
+        if is_late and self._was_late:
+            self.share = max(self.share * (1 - CUT * late_share), LEAST)
+        elif not is_late:
+            self.share = min(self.share + RISE, 1.0)
+        self._began, self._rows, self._late, self._was_late = now, 0, 0, is_late

@@ -35,6 +35,9 @@ MAX_WAITING = 8
 MAX_UNDRAWN = 8
 """Pictures in a row that a slot may go without: however far behind, a face still moves three times a second."""
 
+MAX_CREDIT = 8.0
+"""Pictures that a slot which came away empty may have later."""
+
 WARM_UP_STEPS = 8
 
 UNMEASURED = 4
@@ -108,7 +111,7 @@ class Engine:
     def __init__(self, stepper: Stepper, capacity: int, metrics: Metrics) -> None:
         self.capacity = capacity or UNMEASURED
         self._measures = not capacity
-        self._budget = machine.PictureBudget()
+        self._pictures = machine.PictureShare()
         self._stepper = stepper
         self._metrics = metrics
         self._slots: list[Slot] = []
@@ -205,7 +208,6 @@ class Engine:
             slot.indices.append(request.index)
         outcomes = self._outcomes(inputs, [slot for slot, _, _ in rows])
         ready = self.now()
-        self._budget.took(ready - started, len(drawn), len(rows) - len(drawn))
         self._metrics.step_s.observe(ready - started)
         self._metrics.batch_rows.observe(len(rows))
         deliveries: list[tuple[Slot, StepResult | BaseException]] = []
@@ -224,14 +226,21 @@ class Engine:
 
     def _to_draw(self, rows: list[tuple[Slot, StepRequest, bool]], now: float) -> set[Slot]:
         """Who gets a picture in this step."""
-        share, drawn = self._budget.share(len(self._slots)), set()
+        drawn, late = set(), 0
+        for slot, _, _ in rows:
+            slot.credit = min(slot.credit + self._pictures.share, MAX_CREDIT)
+        # Whoever's chunks fall badly between the others' steps is late more often: those who had more make way.
+        credits = [slot.credit for slot in self._slots] if self._pictures.is_short else []
+        least = max(1.0, sum(credits) / len(credits) - 0.5) if credits else 1.0
         for slot, request, behind in rows:
-            slot.credit = min(slot.credit + share, 2.0)
             # A slot that has more waiting, or whose frame is late already, catches up by not drawing this one.
-            in_time = not behind and now < request.due_at and slot.credit >= 1.0
-            if request.generator is not None and (in_time or slot.undrawn >= MAX_UNDRAWN):
+            is_late = behind or now >= request.due_at
+            late += is_late
+            may_draw = not is_late and slot.credit >= least
+            if request.generator is not None and (may_draw or slot.undrawn >= MAX_UNDRAWN):
                 slot.credit = max(slot.credit - 1.0, 0.0)
                 drawn.add(slot)
+        self._pictures.stepped(now, len(rows), late)
         return drawn
 
     def _outcomes(self, inputs: list[StepInput], slots: list[Slot]) -> list[AvatarFrame | BaseException | None]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime import capacity
-from realtime.capacity import BUSY, PictureBudget, most_rows
-from realtime.timebase import CHUNK_S
+from realtime.capacity import LEAST, PictureShare, most_rows
 from tests.fakes import FakeAvatar, FakeGenerator
 
 
@@ -41,18 +41,19 @@ def test_slow_drawing_leaves_room_for_fewer_sessions(draw_s: float, least: int, 
     assert least <= capacity.measured(FakeAvatar(), generator) <= most
 
 
-@given(
-    sessions=st.integers(1, 40),
-    picture_s=st.floats(0.001, 0.05),
-    row_s=st.floats(0.0, 0.005),
-)
-def test_everybodys_share_of_pictures_fills_the_tick_and_no_more(sessions: int, picture_s: float, row_s: float) -> None:
-    budget, tick_s = PictureBudget(), BUSY * CHUNK_S
-    assert budget.share(sessions) == 1.0
-    for _ in range(400):
-        drawn = round(sessions * budget.share(sessions))
-        budget.took(drawn * picture_s + sessions * row_s, drawn, sessions - drawn)
-    drawn_s = sessions * (budget.share(sessions) * picture_s + row_s)
-    assert drawn_s <= tick_s + picture_s or budget.share(sessions) == 0.0
-    if budget.share(sessions) < 1.0:
-        assert drawn_s >= 0.7 * tick_s - picture_s
+@given(st.floats(0.15, 3.0))
+def test_the_share_of_pictures_settles_at_what_there_is_time_for(fits: float) -> None:
+    pictures, shares = PictureShare(), []
+    for step in range(4000):
+        late = max(0.0, 1 - fits / pictures.share) if pictures.share > fits else 0.0
+        pictures.stepped(step * 0.02, 100, round(100 * late))
+        shares.append(pictures.share)
+    assert 0.8 * min(fits, 1.0) <= np.mean(shares[1000:]) <= 1.15 * min(fits, 1.0)
+    assert min(shares) >= LEAST
+
+
+def test_a_hitch_of_a_seventh_of_a_second_costs_no_picture() -> None:
+    pictures = PictureShare()
+    for step in range(200):
+        pictures.stepped(step * 0.02, 2, 2 if 53 <= step < 60 else 0)
+        assert pictures.share == 1.0

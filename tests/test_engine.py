@@ -211,7 +211,7 @@ async def test_what_somebody_set_stands(engine: Engine) -> None:
 
 
 async def test_under_overload_all_lose_pictures_alike_and_none_loses_sound(metrics: Metrics) -> None:
-    sessions, ticks, draw_s = 8, 40, 0.01
+    sessions, ticks, draw_s = 8, 60, 0.01
 
     class SlowGenerator(FakeGenerator):
         def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
