@@ -2,7 +2,7 @@
 Reads models/avatars and the landmark network; writes OUT/sheet_NAME.jpg and bench/results/face.json.
 Times are of this thread (`time.thread_time`), on one core, so that other work on the machine does not count.
 
-    python -m bench.face [--out DIR] [--avatar NAME ...] [--size 512]
+    python -m bench.face [--out DIR] [--avatar NAME ...] [--size 512] [--data DIR [--clips 12]]
 
 sharpness: Laplacian variance of mouth and cheeks against the photo's. seam: gradient where the upper lip's layer ends
 against that beside it, over the photo's. drift: mean difference from the photo outside head and shoulders (0..255).
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import models
-from bench import results
+from bench import reenact, results
 from models.blendshapes import ARKIT_INDEX, HEAD_NAMES, FaceMotion
 from models.enroll import enroll
 from models.generator import FrameGenerator
@@ -203,7 +203,10 @@ def measured(name: str, finder: LandmarkModel, size_px: int, out: Path) -> dict[
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="contact sheets and figures of the shipped avatars")
+    parser = argparse.ArgumentParser(description="contact sheets and figures of the shipped avatars; reenactment")
+    parser.add_argument("--data", type=Path, help="folder that holds grid_s1/: measures reenactment too")
+    parser.add_argument("--landmarker", type=Path, help="MediaPipe's face_landmarker.task (default: in DATA)")
+    parser.add_argument("--clips", type=int, default=12, help="held-out clips for reenactment")
     parser.add_argument("--out", type=Path, default=Path("out/face"))
     parser.add_argument("--avatar", nargs="*", help="only these")
     parser.add_argument("--size", type=int, default=512)
@@ -214,7 +217,13 @@ def main() -> int:
     names = options.avatar or sorted(path.parent.name for path in AVATARS.glob("*/photo.jpg"))
     rows = [measured(name, finder, options.size, options.out) for name in names]
     results.table([list(row.values()) for row in rows], list(rows[0]))
-    results.save("face", {"size_px": options.size, "avatars": rows})
+    reenacted: dict[str, dict[str, float]] = {}
+    if options.data is not None:
+        task = options.landmarker or options.data / "face_landmarker.task"
+        reenacted = reenact.measure(options.data, task, options.clips)
+        print()
+        results.table([[name, *row.values()] for name, row in reenacted.items()], ["", *reenacted["real video"]])
+    results.save("face", {"size_px": options.size, "avatars": rows, "reenactment": reenacted})
     return 0
 
 

@@ -22,6 +22,9 @@ MOUTH_CORNERS = (61, 291)
 RIGID = [33, 133, 362, 263, 1, 4, 5, 6, 168, 197, 195, 98, 327]
 
 BILABIALS = {"p", "b", "m", "P", "B", "M"}
+LABIODENTALS = {"f", "v", "F", "V"}
+TEETH_GAP = 0.03
+NOSE_TIP = 1
 OPEN_VOWELS = {"a", "aː", "ɑ", "ɑː", "æ", "ɐ", "aɪ", "aʊ", "AA", "AE", "AH", "AY", "AW"}
 
 
@@ -90,6 +93,20 @@ def closures(track: Track, phones: list[Phone]) -> dict[str, float]:
         "open_vowels": len(opened),
         "false_closure": share([value <= limit for value in opened if value is not None]),
     }
+
+
+def labiodentals(track: Track, phones: list[Phone]) -> float:
+    """Share of F/V whose lower lip comes within 0.03 of the upper one's edge, above where it is in open mouths."""
+    lower = np.linalg.norm(track.points[:, INNER_LOWER].mean(1) - track.points[:, NOSE_TIP], axis=1) / track.iod
+    parted = track.aperture > TEETH_GAP
+    usual = float(np.median(lower[parted])) if parted.any() else np.inf
+    touched = []
+    for name, start, end in phones:
+        inside = (track.time_s >= start - 0.02) & (track.time_s <= end + 0.02)
+        if plain(name) in LABIODENTALS and inside.any():
+            near = inside & (track.aperture <= TEETH_GAP)
+            touched.append(bool((lower[near] <= usual).any()))
+    return share(touched)
 
 
 def silent_lips(track: Track, sound: Array, rate: int) -> float:

@@ -18,6 +18,9 @@ JAW_SPEECH = 0.42
 """jawOpen of the widest vowel at the usual loudness (0.55 is a shout): lips as far apart as those of people on film."""
 
 JAW_MOST = 0.55
+TEETH_SHOWN, TEETH_BARED, APERTURE_OF_JAW = 0.023, 0.016, 0.4
+"""Gaps between the lips in eye distances: of an F, of its raised upper lip alone, of jawOpen 1."""
+
 LIPS_DRAWN = 0.8
 """mouthClose of lips that a wide-open jaw does not part; 1 is a seal, which is for P, B and M alone."""
 
@@ -70,7 +73,9 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     put_both("mouthUpperUp", strength * (0.22 * parted + 0.10 * min(1.0, g.lip_open)) * held)
     put("tongueOut", strength * 0.3 * g.tongue * apart)
 
-    put("mouthClose", max(g.closure, drawn))
+    # The lower lip comes up to the edge of the upper teeth, however far the jaw is open.
+    gap = TEETH_BARED + APERTURE_OF_JAW * out[ARKIT_INDEX["jawOpen"]]
+    put("mouthClose", max(g.closure, drawn, g.labiodental * max(0.0, 1 - TEETH_SHOWN / gap)))
     put_both("mouthPress", 0.22 * g.closure)
     put("mouthRollLower", 0.10 * g.closure)
     put("mouthRollUpper", 0.10 * g.closure)
