@@ -1,9 +1,10 @@
 """A live session with a real avatar and a speaking microphone: is every picture there in time, and how late is it?
 
-    python -m bench.live [--seconds 300] [--avatar elias] [--look-ahead-ms 80] [--client light|chromium]
+    python -m bench.live [--seconds 300] [--avatar elias] [--look-ahead-ms 80] [--client light|chromium] [--films]
 
 Runs `server.py serve` as users do. The server's own histograms give the delay from a chunk's last sample received to
-its release to the encoder; `late` counts pictures that were not ready when due.
+its release to the encoder; `late` counts pictures that were not ready when due. With `--films` the server makes one
+film after the other meanwhile (`POST /films`), which must not disturb the session.
 """
 
 from __future__ import annotations
@@ -57,13 +58,37 @@ def percentile_ms(before: Samples, after: Samples, stage: str, share: float) -> 
     return None
 
 
-async def measure(seconds: float, avatar: str, look_ahead_ms: int, client: str) -> dict[str, Any]:
+async def measure(seconds: float, avatar: str, look_ahead_ms: int, client: str, films: bool = False) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         voice = sounds.speech(Path(folder))
         async with real_server() as (address, pid):
             url = f"{address}/sessions?avatar={avatar}&look_ahead_ms={look_ahead_ms}"
             run = _light if client == "light" else _chromium
-            return await run(url, address, pid, voice, seconds, Path(folder))
+            made: list[float] = []
+            recording = sounds.write_wav(Path(folder) / "recording.wav", voice).read_bytes()
+            filming = asyncio.create_task(_film(address, avatar, recording, made))
+            if not films:
+                filming.cancel()
+            figures = await run(url, address, pid, voice, seconds, Path(folder))
+            filming.cancel()
+            await asyncio.wait([filming])
+            return figures | {"films": len(made), "film_seconds": round(sum(made), 1)}
+
+
+async def _film(address: str, avatar: str, recording: bytes, made: list[float]) -> None:
+    """Films, one after the other, until it is cancelled; the seconds of each go to `made`."""
+    async with aiohttp.ClientSession() as http:
+        while True:
+            form = aiohttp.FormData({"avatar": avatar})
+            form.add_field("audio", recording, filename="recording.wav")
+            async with http.post(f"{address}/films", data=form) as answer:
+                film = await answer.json()
+            while film["state"] not in ("done", "failed"):
+                await asyncio.sleep(0.5)
+                async with http.get(f"{address}/films/{film['id']}") as answer:
+                    film = await answer.json()
+            assert film["state"] == "done", film
+            made.append(film["seconds"])
 
 
 async def _observe(address: str, pid: int, seconds: float) -> dict[str, Any]:
@@ -117,8 +142,9 @@ def main() -> None:
     parser.add_argument("--avatar", default="elias")
     parser.add_argument("--look-ahead-ms", type=int, default=80)
     parser.add_argument("--client", choices=("light", "chromium"), default="light")
+    parser.add_argument("--films", action="store_true", help="make films meanwhile")
     args = parser.parse_args()
-    figures = asyncio.run(measure(args.seconds, args.avatar, args.look_ahead_ms, args.client))
+    figures = asyncio.run(measure(args.seconds, args.avatar, args.look_ahead_ms, args.client, args.films))
     rows = [(stage, *times.values()) for stage, times in figures["stages_ms"].items() if stage != "total"]
     total = figures["stages_ms"]["total"]
     table([*rows, ("total", *total.values())], ("stage, ms", "p50", "p95", "p99"))
@@ -127,6 +153,8 @@ def main() -> None:
         f"late {figures['late_per_mille']} per mille; timeline moved {figures['moved_timelines']} times; "
         f"server {figures['server_cores']} cores, {figures['server_memory_mb']} MB"
     )
+    if args.films:
+        print(f"{figures['films']} films meanwhile, {figures['film_seconds']} s of them")
     in_time = figures["late_per_mille"] <= GATE_LATE_PER_MILLE
     quick = total["p95"] is not None and total["p95"] <= GATE_DELAY_P95_MS
     print(f"gate late <= {GATE_LATE_PER_MILLE:.0f} per mille: {'passed' if in_time else 'FAILED'}")
