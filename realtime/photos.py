@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from realtime.errors import BadPhoto
 FORMATS = "JPEG, PNG, WebP, AVIF, GIF, BMP, TIFF or PNM"
 MAX_PIXELS = 50_000_000
 LEAST_SIDE_PX = 64
+BACKDROP = 200
+"""Grey behind a cut-out."""
 
 
 def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
@@ -40,11 +43,21 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]
         )
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        if picture is not None and data.startswith((b"\x89PNG", b"RIFF")):
+            picture = _on_backdrop(picture, cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     except cv2.error:
         picture = None
     if picture is None:
         raise BadPhoto("this picture is damaged; save it again and send that", "photo_damaged")
     return picture  # type: ignore[return-value]
+
+
+def _on_backdrop(colour: NDArray[Any], stored: NDArray[Any] | None) -> NDArray[Any]:
+    """A cut-out (h, w, 4) laid on a plain backdrop: under what is transparent may be anything. Else `colour`."""
+    if stored is None or stored.ndim < 3 or stored.shape[2] != 4 or stored.shape[:2] != colour.shape[:2]:
+        return colour
+    share = stored[..., 3:].astype(np.float32) / np.iinfo(stored.dtype).max
+    return np.round(colour * share + np.float32(BACKDROP) * (1 - share)).astype(np.uint8)
 
 
 def photo_size_px(data: bytes) -> tuple[int, int] | None:

@@ -239,6 +239,35 @@ def test_a_photo_is_turned_upright() -> None:
     assert decode_photo(turned).shape == (128, 64, 3)
 
 
+def coloured(size: int = 96) -> np.ndarray:
+    rows, columns = np.indices((size, size)) * (255 / size)
+    return np.stack([rows, columns, 255 - rows], -1).astype(np.uint8)
+
+
+def test_a_cut_out_gets_a_backdrop_whatever_is_under_its_transparent_parts() -> None:
+    cut_out = np.dstack([coloured(), np.full((96, 96), 255, np.uint8)])
+    cut_out[:, :40] = 0
+    for suffix, data in ((".png", cut_out), (".png", cut_out.astype(np.uint16) * 257), (".webp", cut_out)):
+        picture = decode_photo(cv2.imencode(suffix, data, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes())
+        assert (picture[:, :40] == 200).all()
+        assert np.abs(picture[:, 40:].astype(int) - coloured()[:, 40:]).max() <= 1
+
+
+def test_sixteen_bits_and_grey_pictures_are_read() -> None:
+    grey = cv2.cvtColor(coloured(), cv2.COLOR_BGR2GRAY)
+    deep = decode_photo(cv2.imencode(".png", coloured().astype(np.uint16) * 257)[1].tobytes())
+    assert np.abs(deep.astype(int) - coloured()).max() <= 1
+    for stored in (grey, grey.astype(np.uint16) * 257):
+        picture = decode_photo(cv2.imencode(".png", stored)[1].tobytes())
+        assert np.abs(picture.astype(int) - grey[..., None]).max() <= 1
+
+
+def test_a_picture_for_print_is_read_in_its_colours() -> None:
+    """cmyk.jpg: the colours above, 96 pixels a side, as four inks."""
+    picture = decode_photo((Path(__file__).parent / "data" / "cmyk.jpg").read_bytes())
+    assert np.abs(picture.astype(int) - coloured()).mean() < 6
+
+
 # --- the warm cache ---
 
 
