@@ -40,6 +40,9 @@ MAX_CREDIT = 8.0
 
 WARM_UP_STEPS = 8
 
+LEAST_MEASURED = 2
+"""A machine that is busy while it is measured must not turn people away for good; overload is shared fairly."""
+
 UNMEASURED = 4
 """Sessions that are let in before the machine has been measured."""
 
@@ -131,7 +134,7 @@ class Engine:
         """Finds out how many sessions with such a face this machine carries, unless a capacity was given."""
         if self._measures:
             found = await self._loop.run_in_executor(None, machine.measured, self._stepper, generator)
-            self.capacity = max(found, self.sessions)
+            self.capacity = max(found, self.sessions, LEAST_MEASURED)
             self._metrics.capacity.set(self.capacity)
 
     async def stop(self) -> None:

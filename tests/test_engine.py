@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.blendshapes import FaceMotion
 from models.style import Style
-from realtime.engine import MAX_UNDRAWN, MAX_WAITING, UNMEASURED, Engine, Slot, StepResult
+from realtime.engine import LEAST_MEASURED, MAX_UNDRAWN, MAX_WAITING, UNMEASURED, Engine, Slot, StepResult
 from realtime.errors import Busy
 from realtime.metrics import Metrics
 from tests.fake_media import until
@@ -202,7 +202,7 @@ async def test_what_nobody_set_is_measured(avatar: FakeAvatar, metrics: Metrics)
     assert engine.capacity == UNMEASURED
     avatar.before_step = lambda: time.sleep(0.05)
     await engine.measure(FakeGenerator())  # type: ignore[arg-type]
-    assert engine.capacity == 1 == metrics.registry.get_sample_value("mouthpiece_capacity")
+    assert engine.capacity == LEAST_MEASURED == metrics.registry.get_sample_value("mouthpiece_capacity")
 
 
 async def test_what_somebody_set_stands(engine: Engine) -> None:
