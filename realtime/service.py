@@ -114,12 +114,12 @@ class Service:
 
     async def stop(self) -> None:
         """Drains the sessions and ends the engine."""
-        if len(self.sessions):
-            log.info("stopping: %d sessions may finish speaking", len(self.sessions))
-        await self.sessions.drain(self.config.server.drain_s)
+        drain_s = self.config.server.drain_s
+        log.info("stopping: %d sessions on air, %g s for what is being said", len(self.sessions), drain_s)
+        cut_off = await self.sessions.drain(drain_s)
         await self.films.stop()
         await self.engine.stop()
-        log.info("stopped")
+        log.info("stopped; %d sessions were cut off in the middle of their speech", cut_off)
 
 
 SERVICE = web.AppKey("service", Service)

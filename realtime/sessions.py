@@ -98,18 +98,25 @@ class Sessions:
             raise NotFound("there is no such viewer; it may have left already", "unknown_viewer")
         await connection.close()
 
-    async def drain(self, seconds: float) -> None:
-        """Takes nobody in any more, lets what is being said end (at most `seconds`), then ends every session."""
+    async def drain(self, seconds: float) -> int:
+        """Takes nobody in any more, lets what is being said end (at most `seconds`), then ends every session. Returns
+        how many were still speaking."""
         self._draining = True
         for session in self._sessions.values():
             session.tell(
                 {"type": "error", "code": "server_stopping", "message": "the server is about to stop; reconnect soon"}
             )
-        waited_s = 0.0
-        while waited_s < seconds and any(session.state == "speaking" for session in self._sessions.values()):
+
+        def speaking() -> int:
+            return sum(session.state == "speaking" for session in self._sessions.values())
+
+        for _ in range(round(seconds / DRAIN_STEP_S)):
+            if not speaking():
+                break
             await asyncio.sleep(DRAIN_STEP_S)
-            waited_s += DRAIN_STEP_S
+        cut_off = speaking()
         await asyncio.gather(*(session.end("stopped") for session in list(self._sessions.values())))
+        return cut_off
 
     def _by_token(self, token: str) -> Session:
         for session in self._sessions.values():

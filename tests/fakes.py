@@ -28,6 +28,7 @@ from realtime.identity_cache import WarmAvatar
 from realtime.jitter import JitterCounts
 from realtime.media import MediaChunk, MediaEnded, MediaSource, PeerEvents
 from realtime.service import Service
+from realtime.sessions import PeerMaker
 from realtime.tts import Voice
 from realtime.webrtc import PeerStats
 
@@ -223,7 +224,7 @@ def config(data_dir: Path, **session: Any) -> Config:
 
 
 def service(
-    config: Config, seconds: float = 0.4, film_command: Sequence[str] = ()
+    config: Config, seconds: float = 0.4, film_command: Sequence[str] = (), make_peer: PeerMaker | None = None
 ) -> tuple[Service, FakePeers, FakeAvatar]:
     """A service over fakes, to be started. Its avatars are `iris` and `otto`, told apart by their shade."""
     avatar, peers = FakeAvatar(), FakePeers()
@@ -240,7 +241,7 @@ def service(
         stepper=avatar,
         store=AvatarStore(config, fake_enroll),
         speech=FakeSynthesizer(seconds),
-        make_peer=peers,
+        make_peer=make_peer or peers,
         load_avatar=load_avatar,
         film_command=film_command,
     )
