@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from models.style import FEELINGS, LOOKS, Style, StyleError
+from models.style import FEELINGS, Style, StyleError
 from realtime.direction import Cue
 
 STRENGTHS = ("mouth", "head", "gaze", "intensity")
@@ -20,10 +20,7 @@ PAUSE_MS = 300
 """What `[pause]` alone means."""
 
 MAX_PAUSE_MS = 10_000
-KNOWN = (
-    f"a feeling with its strength if you like ({', '.join(FEELINGS)}; [happy 0.5]), [pause 300] in milliseconds, "
-    f"[look left] ({', '.join(LOOKS)}), or a strength ({', '.join(STRENGTHS)}; [head 0.5])"
-)
+KNOWN = f"{', '.join(FEELINGS)}, pause, look, {', '.join(STRENGTHS)}; such as [sad 0.5], [pause 300], [look left]"
 
 _MARK = re.compile(r"\[([^\[\]]*)\]")
 
@@ -115,7 +112,7 @@ def _act(inside: str) -> Act:
             return _cue({"feeling": feeling, "intensity": _number(strength)})
         case [setting, strength] if setting in STRENGTHS:
             return _cue({setting: _number(strength)})
-    raise ValueError(f"is no mark and was left out; known marks are {KNOWN}")
+    raise ValueError(f"is no mark and was left out; marks are {KNOWN}")
 
 
 def _cue(settings: Mapping[str, Any]) -> Cue:

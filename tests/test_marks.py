@@ -61,7 +61,7 @@ def test_marks_are_found_exactly_where_they_stand(pairs: list, rest: str) -> Non
 @pytest.mark.parametrize(
     ("mark", "complaint"),
     [
-        ("[laugh]", r"\[laugh\] is no mark and was left out; known marks are .*happy.*pause 300.*look left"),
+        ("[laugh]", r"\[laugh\] is no mark and was left out; marks are neutral, .*happy.*pause 300.*look left"),
         ("[]", "is no mark"),
         ("[sad 7]", "intensity must lie from 0 to 2"),
         ("[sad nan]", "intensity must be a number"),
