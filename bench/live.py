@@ -27,8 +27,8 @@ from bench.servers import real_server
 from bench.viewer import Viewer
 
 WARM_UP_S = 5.0
-GATE_LATE_PER_MILLE = 10.0
-GATE_DELAY_P95_MS = 200.0
+GATE_LATE_PER_MILLE = 5.0
+GATE_DELAY_P95_MS = 160.0
 
 Samples = dict[tuple[str, str, str], float]
 
