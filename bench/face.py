@@ -222,7 +222,7 @@ def main() -> int:
         task = options.landmarker or options.data / "face_landmarker.task"
         reenacted = reenact.measure(options.data, task, options.clips)
         print()
-        results.table([[name, *row.values()] for name, row in reenacted.items()], ["", *reenacted["real video"]])
+        results.table([[name, *row.values()] for name, row in reenacted.items()], ["row", *reenacted["real video"]])
     results.save("face", {"size_px": options.size, "avatars": rows, "reenactment": reenacted})
     return 0
 

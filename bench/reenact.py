@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +35,9 @@ HELD_OUT_EVERY = 5
 """Which clips `models.training.motion` keeps back: the first of so many, by name."""
 
 SIZE_PX = 256
+PARTED = 0.04
+"""Aperture from which a mouth is open; sharpness is that of open mouths against the first frame's."""
+
 PAUSE_S = 1.0
 """Silence laid between clips, so that no correlation reaches from one into the next."""
 
@@ -81,14 +85,28 @@ def pictures(avatar: Avatar, generator: FrameGenerator, sound: Array, frames: in
             yield generator.render(shown.motion)
 
 
-def tracked(frames: Iterator[Any] | list[NDArray[np.uint8]], landmarker: Landmarker) -> NDArray[np.float64]:
-    """(T, 478, 2); a frame without a face repeats the one before."""
+def tracked(
+    frames: Iterator[Any] | list[NDArray[np.uint8]], landmarker: Landmarker
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(T, 478, 2), a frame without a face repeating the one before; (T,) detail around the mouth."""
     points: list[NDArray[np.float64]] = []
+    detail: list[float] = []
     for frame in frames:
         found = landmarker(frame)
         if found is not None or points:
             points.append(points[-1] if found is None else found)
-    return np.array(points)
+            detail.append(mouth_detail(frame, points[-1]))
+    return np.array(points), np.array(detail)
+
+
+def mouth_detail(frame: NDArray[np.uint8], points: NDArray[np.float64]) -> float:
+    """Laplacian variance of mouth and cheeks at eyes 64 px apart, where the grain of the source counts for little."""
+    unit = float(np.hypot(*(points[263] - points[33])))
+    corner = points[[61, 291]].mean(0)
+    place = np.array([[64 / unit, 0, 0], [0, 64 / unit, 0]])
+    place[:, 2] = 32 - place[:, :2] @ corner
+    small = cv2.warpAffine(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), place, (64, 64), flags=cv2.INTER_AREA)
+    return float(cv2.Laplacian(small, cv2.CV_32F).var())
 
 
 def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
@@ -100,6 +118,7 @@ def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
     finder, encoder = LandmarkModel("cpu"), PhonemeEncoder("cpu")
     ours, flapper = Avatar(), JawFlapper()
     tracks: dict[str, list[NDArray[np.float64]]] = {}
+    sharp: dict[str, list[float]] = {}
     sounds: list[Array] = []
     for number, name in enumerate(names):
         real, sound = film(folder / f"{name}.mp4"), heard(folder / f"{name}.opus")
@@ -114,7 +133,10 @@ def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
             "jaw flapper": pictures(flapper, generator, sound, len(real), 0),
         }
         for row, frames in rows.items():
-            tracks.setdefault(row, []).append(tracked(frames, Landmarker(task)))
+            points, detail = tracked(frames, Landmarker(task))
+            tracks.setdefault(row, []).append(points)
+            parted = _aperture(points) > PARTED
+            sharp.setdefault(row, []).extend((detail[parted] / detail[0]).tolist())
         sounds.append(sound)
         print(f"\rreenactment: clip {number + 1} of {len(names)}", end="", flush=True)
     print()
@@ -123,6 +145,8 @@ def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
     # Against the sound and the film of the clip after it.
     after = np.roll(np.arange(len(names)), -1).tolist()
     other = ([values[k] for k in after] for values in (tracks["real video"], sounds, labels))
+    for row, ratios in sharp.items():
+        out[row]["sharpness"] = round(float(np.median(ratios)), 2)
     out["shuffled sound"] = figures(tracks["from the sound"], *other)  # type: ignore[arg-type]
     return out
 

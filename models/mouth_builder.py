@@ -40,6 +40,11 @@ NEAR_MIDDLE = 0.6
 UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3), (2.6, 2.4, 1.2)
 """Half width, height above and below the incisal edge that a picture covers."""
 
+SIDE_IGNORED, SIDE_MOST, FULLY_LIT_CM = 0.2, 1.2, 1.0
+"""Differences of light (logarithms) between the sides of the mouth that are skin's own, and the most believed; distance
+from the middle at which the bright side has all its light."""
+
+_BESIDE_MOUTH = ((207, 212, 202), (427, 432, 422))
 _CHEEKS = (50, 280, 205, 425, 117, 346)
 _LIPS = (16, 86, 316, 11, 72, 302)
 _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
@@ -48,13 +53,15 @@ _EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
 @dataclass(frozen=True, slots=True)
 class Tones:
     """Colours (3,) BGR 0..255 in the photo's light: of a tooth in full light, of gums and tongue, of the inside of the
-    cheeks where light falls on it, of the throat."""
+    cheeks where light falls on it, of the throat. side: how much brighter the picture's right is than its left, as a
+    logarithm for each centimetre across."""
 
     tooth: NDArray[np.float32]
     gum: NDArray[np.float32]
     tongue: NDArray[np.float32]
     wall: NDArray[np.float32]
     cavity: NDArray[np.float32]
+    side: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,7 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
         tongue=tone((0.50, 0.47, 0.86), 0.70, 0.35),
         wall=tone((0.40, 0.36, 0.82), 0.30, 0.3),
         cavity=tone((0.42, 0.38, 0.80), 0.055, 0.3),
+        side=_side_light(model, fit, photo_bgr),
     )
 
 
@@ -136,13 +144,16 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
         lit *= np.minimum(1, _luma(tones.tooth) / np.maximum(lit @ LUMA, 1))[:, None]
         size = int(np.ceil(above + below)), int(np.ceil(2 * half))
         painted = cv2.GaussianBlur(paint(in_layer, mesh.triangles, lit, size), (0, 0), 0.02 * step)
-        return painted, np.array([half, above], np.float32)
+        aside = _lit_from_aside(np.asarray(painted, np.uint8), half, tones.side / step)
+        return aside, np.array([half, above], np.float32)
 
     upper, upper_anchor = layer(rows["teeth_upper"], "teeth_upper", 0.0, UPPER_CROP_CM, 2.8, 0.20)
     lowers = [layer(rows["teeth_lower"], "teeth_lower", key, LOWER_CROP_CM, 2.6, 0.12) for key in JAW_KEYS]
     tongues = [layer(tongue, "teeth_lower", key, TONGUE_CROP_CM, 6.0, 0.22) for key in JAW_KEYS]
     tip, tip_anchor = paint_tip(tones.tongue, step)
     hollow, hollow_anchor = paint_hollow(tones.cavity, tones.wall, step)
+    hollow = _lit_from_aside(hollow, float(hollow_anchor[0]), tones.side / step)
+    tip = _lit_from_aside(tip, float(tip_anchor[0]), tones.side / step)
     return Layers(
         upper=upper,
         upper_anchor=upper_anchor,
@@ -205,6 +216,27 @@ def _shade(
     glint = np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, 1) ** 40
     fade = np.exp(-(depth.max() - depth) / fade_cm)
     return (0.42 + 0.58 * lambert) * fade, glint * fade
+
+
+def _side_light(model: FaceModel, fit: FaceFit, photo: NDArray[np.uint8]) -> float:
+    """Logarithm of light from left to right in the picture, for each centimetre, by the skin beside the mouth."""
+    radius, ends = 0.3 * fit.pose.scale_px, []
+    for side in _BESIDE_MOUTH:
+        at = landmark_px(model, fit, side)
+        ends.append((float(at[:, 0].mean()), np.log(_luma(_patch_median(photo, at, radius)) + 8)))
+    (left, dark), (right, bright) = sorted(ends)
+    across_cm = max((right - left) / fit.pose.scale_px, 1.0)
+    difference = float(bright - dark)
+    return float(np.sign(difference) * np.clip(abs(difference) - SIDE_IGNORED, 0, SIDE_MOST)) / across_cm
+
+
+def _lit_from_aside(picture: NDArray[np.uint8], middle: float, slope: float) -> NDArray[np.uint8]:
+    """A premultiplied layer (h, w, 4) in light that changes across it by `slope` a pixel, full on the bright side."""
+    from_middle = slope * (np.arange(picture.shape[1]) - middle)
+    light = np.exp(np.minimum(from_middle - abs(slope) * FULLY_LIT_CM * middle / UPPER_CROP_CM[0], 0))
+    out = picture.copy()
+    out[..., :3] = np.round(picture[..., :3] * light[:, None])
+    return out
 
 
 def _colourful(photo_bgr: NDArray[np.uint8]) -> float:

@@ -120,6 +120,19 @@ def test_teeth_are_no_brighter_than_the_whites_of_the_eyes(model: FaceModel, fit
     assert (inside @ np.array([0.114, 0.587, 0.299])).max() <= 196
 
 
+def test_light_from_one_side_falls_on_the_teeth_of_that_side(model: FaceModel, fit: FaceFit) -> None:
+    picture = photo((150, 180, 220))
+    dark = picture.copy()
+    dark[:, :256] = (40, 50, 60)
+    plain, aside = (
+        shown(MouthInterior.build(model, fit, p), model, fit, weights(jawOpen=0.3), 24).astype(int)[32:50]
+        for p in (picture, dark)
+    )
+    for inside, uneven in ((plain, False), (aside, True)):
+        left, right = inside[:, 30:50].max((0, 1)).sum(), inside[:, 62:82].max((0, 1)).sum()
+        assert (left < 0.9 * right) == uneven
+
+
 def test_the_throat_is_darker_than_the_cheeks(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
     hollow = mouth.hollow[..., :3].astype(int).sum(2)
     x, y = mouth.hollow_anchor.astype(int)
