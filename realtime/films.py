@@ -105,10 +105,7 @@ class Films:
     async def add(self, wanted: Wanted) -> Film:
         """Queues a film. Raises Busy when the queue is full, BadMessage (marks), BadSound, TooLarge (too long),
         SynthesisFailed, StorageFailed."""
-        self._forget_old()
-        ahead = self._preparing + sum(film.state in ("waiting", "working") for film in self._films.values())
-        if ahead > self._config.films.max_waiting:
-            raise Busy("many films are being made already; try again in a minute", retry_after_s=60)
+        self.require_room()
         self._preparing += 1
         film = Film(secrets.token_urlsafe(12), self._folder / secrets.token_hex(8))
         try:
@@ -123,6 +120,13 @@ class Films:
         self._films[film.id] = film
         self._queue.put_nowait(film)
         return film
+
+    def require_room(self) -> None:
+        """Raises Busy when the queue is full; to be asked before an upload is read."""
+        self._forget_old()
+        ahead = self._preparing + sum(film.state in ("waiting", "working") for film in self._films.values())
+        if ahead > self._config.films.max_waiting:
+            raise Busy("many films are being made already; try again in a minute", retry_after_s=60)
 
     def find(self, film_id: str) -> Film:
         """Raises NotFound."""
@@ -181,6 +185,7 @@ class Films:
                 raise
             except Exception:
                 log.exception("a film could not be made")
+            _keep_the_film_only(film.folder)
             if film.state != "done":
                 film.state = "failed"
                 film.error = film.error or {
@@ -221,6 +226,15 @@ class Films:
         if film.process:
             film.process.kill()
         shutil.rmtree(film.folder, ignore_errors=True)
+
+
+def _keep_the_film_only(folder: Path) -> None:
+    """What was sent is not kept."""
+    for left in folder.glob("*"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name != FILM:
+            left.unlink(missing_ok=True)
 
 
 def _duration_s(audio: bytes) -> float:

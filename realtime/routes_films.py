@@ -32,6 +32,7 @@ def add_routes(app: web.Application) -> None:
 
 async def _add(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
+    service.films.require_room()
     config = service.config
     files = {"photo": config.avatars.max_upload_bytes, "audio": config.films.max_audio_bytes}
     texts = {

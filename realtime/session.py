@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from models.rates import FPS, look_ahead_chunks
 from models.style import Style
 from realtime import marks
+from realtime.activity import Activity
 from realtime.audience import Audience
 from realtime.direction import Direction
 from realtime.engine import StepResult
 from realtime.errors import MouthpieceError
 from realtime.hush import Hush
 from realtime.identity_cache import WarmAvatar
-from realtime.inbox import Inbox, InboxChunk, Origin
+from realtime.inbox import Inbox, Origin
 from realtime.latency import LatencyMeter
 from realtime.motion_feed import MotionOutlet
 from realtime.other_side import OtherSide
@@ -39,15 +40,11 @@ from realtime.speaker import PcmFeed, Speaker
 from realtime.speech_queue import Utterance
 from realtime.subscription import Subscription
 from realtime.timebase import AUDIO_RATE
-from realtime.voice_activity import SpeechStarted, VoiceState
 
 if TYPE_CHECKING:
     from realtime.connection import Connection
 
 log = logging.getLogger(__name__)
-
-LISTENING_S = 1.0
-"""A microphone counts as open for so long after its last sound."""
 
 
 class Session:
@@ -69,14 +66,13 @@ class Session:
         self.config = config
         self.metrics = shared.metrics
         self.now = loop.time
-        self.state = "idle"  # or listening (a microphone is open), or speaking
         self._shared = shared
         self._avatar = avatar
         self._look_ahead_ms = look_ahead_ms
         self._delay_chunks = look_ahead_chunks(look_ahead_ms)
         self._inbox = Inbox(config.microphone_queue_ms, config.speech_queue_s, config.speech_lead_ms)
         self._speaker = Speaker(self._inbox.speech, shared.synthesizer, self._tell_error)
-        self._voice = VoiceState()
+        self._activity = Activity(shared.detector)
         self._direction, self._hush = Direction(style), Hush()
         self._latency = LatencyMeter(self._delay_chunks)
         self._audience = Audience(config.max_viewers, avatar.picture)
@@ -86,7 +82,6 @@ class Session:
         self.guests: set[Callable[[], Awaitable[Any]]] = set()  # called when the session ends
         self.motion, self.other_side = MotionOutlet(), OtherSide()
         self._ended = asyncio.Event()
-        self._microphone_at = float("-inf")
         self._begun_at = self.now()
         self._alone_until = self._begun_at + config.connect_timeout_s
         self._playout = Playout(self._begun_at, self._delay_chunks, config.margin_ms / 1000, avatar.picture)
@@ -96,6 +91,11 @@ class Session:
     def start(self) -> None:
         self.metrics.sessions_started.inc()
         self.begin(self._run())
+
+    @property
+    def state(self) -> str:
+        """`idle`, `listening` (a microphone is open) or `speaking`."""
+        return self._activity.state
 
     @property
     def is_over(self) -> bool:
@@ -114,8 +114,8 @@ class Session:
 
     def push_microphone(self, samples: NDArray[np.int16], at_samples: int) -> None:
         """(n,) int16 mono at 48 kHz; `at_samples` is the first one's place in the sender's timeline."""
-        self._microphone_at = self.now()
-        self._inbox.microphone.push(samples, at_samples, self._microphone_at)
+        self._activity.microphone_at = self.now()
+        self._inbox.microphone.push(samples, at_samples, self._activity.microphone_at)
 
     async def speak(self, text: str, voice: str | None) -> tuple[str, ...]:
         """Queues a text after what is being said; returns what is wrong with its marks, in sentences.
@@ -230,20 +230,8 @@ class Session:
         if strength != 1.0 or heard != style.listening:
             style = replace(style, mouth=style.mouth * strength, listening=heard)
         self._slot.submit(index, chunk.speech, self._avatar.generator, style, self._playout.due(frame))
-        self._notice_speech(index, chunk, now)
-
-    def _notice_speech(self, index: int, chunk: InboxChunk, now: float) -> None:
-        events, self._voice = self._shared.detector.step(chunk.speech, self._voice)
-        for event in events:
-            kind = "speech_started" if isinstance(event, SpeechStarted) else "speech_stopped"
-            self.tell({"type": kind, "index": index})
-        if self._voice.speaking or chunk.origin is Origin.SPEECH:
-            state = "speaking"
-        else:
-            state = "listening" if now - self._microphone_at < LISTENING_S else "idle"
-        if state != self.state:
-            self.state = state
-            self.tell({"type": "state", "state": state})
+        for message in self._activity.step(index, chunk.speech, chunk.origin is Origin.SPEECH, now):
+            self.tell(message)
 
     def _on_frame(self, result: StepResult) -> None:
         if result.frame is not None:

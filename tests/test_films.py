@@ -76,7 +76,7 @@ async def ended(client: TestClient, place: str, patience_s: float = 10) -> dict[
 
 
 async def test_a_photo_and_a_recording_become_a_film(site: tuple[TestClient, Service]) -> None:
-    client, _ = site
+    client, service = site
     style = json.dumps({"feeling": "warm"})
     place = await film_of(client, photo=fakes.photo(), audio=SPEECH, style=style)
     said = await ended(client, place)
@@ -88,6 +88,8 @@ async def test_a_photo_and_a_recording_become_a_film(site: tuple[TestClient, Ser
     job = json.loads(data[: data.index(b"}RIFF") + 1])
     assert job["style"] == asdict(Style(feeling="warm")) and job["look_ahead_ms"] == LOOK_AHEAD_MS
     assert data.endswith(SPEECH)
+    (kept,) = (service.config.avatars.data_dir / "films").glob("*/*")
+    assert kept.name == "film.mp4", "what was sent must not be kept"
     assert (await client.delete(place)).status == 204
     assert (await client.get(place)).status == 404
 

@@ -15,9 +15,11 @@ import pytest
 from aiohttp import FormData, WSMsgType
 from aiohttp.test_utils import TestClient, TestServer
 
+from models.blendshapes import FaceMotion
 from models.style import Style
 from realtime.config import Config
 from realtime.routes import create_app
+from realtime.service import Service
 from tests import fakes
 from tests.fake_media import until
 from tests.fakes import FakePeers, config, service, tone
@@ -29,8 +31,8 @@ SDP = {"Content-Type": "application/sdp"}
 class Site:
     """A running application over fakes and a client of it."""
 
-    def __init__(self, client: TestClient, peers: FakePeers) -> None:
-        self.client, self.peers = client, peers
+    def __init__(self, client: TestClient, peers: FakePeers, service: Service) -> None:
+        self.client, self.peers, self.service = client, peers, service
 
     async def begin(self) -> str:
         """A session's path."""
@@ -43,7 +45,7 @@ async def serving(settings: Config) -> AsyncIterator[Site]:
     made, peers, _ = service(settings)
     await made.start()
     async with TestClient(TestServer(create_app(settings, made))) as client:
-        yield Site(client, peers)
+        yield Site(client, peers, made)
         await made.stop()
 
 
@@ -220,6 +222,22 @@ async def test_motion_leaves_by_a_socket(site: Site) -> None:
         while (message := await socket.receive(timeout=3)).type is WSMsgType.BINARY:
             pass
         assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+
+
+async def test_a_motion_socket_that_is_not_read_loses_the_oldest(site: Site) -> None:
+    path, frames = await site.begin(), 4000
+    session = site.service.sessions.find(path.split("/")[-1])
+    async with site.client.ws_connect(f"{path}/motion") as socket:
+        await socket.receive_json(timeout=3)
+        for index in range(10_000, 10_000 + frames):
+            session.motion.put(index, FaceMotion.rest())
+            session.motion.release(index)
+            await asyncio.sleep(0)
+        received = []
+        while not received or received[-1] < 10_000 + frames - 1:
+            received.append(int.from_bytes((await socket.receive_bytes(timeout=3))[:4], "little"))
+        received = [index for index in received if index >= 10_000]
+        assert received == sorted(received) and len(received) < frames
 
 
 # --- avatars ---

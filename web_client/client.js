@@ -62,7 +62,7 @@ export class MouthpieceClient extends EventTarget {
     return this.#begin({ avatar, lookAheadMs });
   }
 
-  /** Watches somebody else's session, receive-only. */
+  /** Watches somebody else's session. A microphone that is set before is sent: nobody hears it, but the face listens. */
   watch(session) {
     return this.#begin({ watch: session });
   }
@@ -199,7 +199,7 @@ export class MouthpieceClient extends EventTarget {
     if (run !== this.#run) return;
     const connection = (this.#connection = new RTCPeerConnection({ iceServers, bundlePolicy: "max-bundle" }));
     const own = !this.#target.watch;
-    this.#audio = connection.addTransceiver("audio", { direction: own ? "sendrecv" : "recvonly" });
+    this.#audio = connection.addTransceiver("audio", { direction: own || this.#microphone ? "sendrecv" : "recvonly" });
     connection.addTransceiver("video", { direction: "recvonly" });
     this.#channel = connection.createDataChannel("events");
     if (this.#microphone) await this.#audio.sender.replaceTrack(this.#microphone);
