@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the page and the WebRTC sessions")
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default 8080)")
+    serve.add_argument("--processes", type=int, metavar="N", help="media processes, each on its own cores (default 1)")
     _device(serve)
     _settings(serve)
 
@@ -162,9 +163,14 @@ def serve(options: argparse.Namespace) -> None:
     # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core, and
     # inference and enrolment calling it at once from two threads can lock each other out for good.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from realtime.service import run
+    given = {"server.host": options.host, "server.port": options.port, "server.processes": options.processes}
+    config = _config(options, given)
+    if config.server.processes > 1:
+        from realtime.front import run
+    else:
+        from realtime.service import run
 
-    run(_config(options, {"server.host": options.host, "server.port": options.port}))
+    run(config)
 
 
 def render(options: argparse.Namespace) -> None:

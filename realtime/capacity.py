@@ -39,9 +39,14 @@ CUT, RISE = 0.5, 0.03
 LEAST = 0.1
 
 
+def available() -> list[int]:
+    """The cores that this process may use."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
+
+
 def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many they are."""
+    return len(available())
 
 
 def most_rows(step_s: Callable[[int], float], bound_s: float, most: int) -> int:

@@ -37,6 +37,8 @@ def create_app(config: Config, service: Service) -> web.Application:
     app[SERVICE] = service
     app.on_response_prepare.append(_add_cors(config))
     app.router.add_get("/healthz", _health)
+    if service.sessions.sign:  # one process among several, on a socket that only their front reaches
+        app.router.add_delete("/warm/{name}", _cool)
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/voices", _voices)
     app.router.add_get("/ice", _ice)
@@ -52,6 +54,12 @@ async def _health(request: web.Request) -> web.Response:
     return web.json_response(
         {"status": "ok", "sessions": engine.sessions, "capacity": engine.capacity, "version": _version()}
     )
+
+
+async def _cool(request: web.Request) -> web.Response:
+    """The avatar was changed by another process."""
+    request.app[SERVICE].avatars.forget(request.match_info["name"])
+    return web.Response(status=204)
 
 
 async def _metrics(request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -59,8 +60,10 @@ class Service:
         make_peer: PeerMaker | None = None,
         load_avatar: Callable[[str], WarmAvatar] | None = None,
         film_command: Sequence[str] = COMMAND,
+        sign: str = "",
     ) -> Service:
-        """Loads the models (blocking). Whatever is given takes the place of the real thing."""
+        """Loads the models (blocking). Whatever is given takes the place of the real thing. sign: what the names and
+        tokens of its sessions begin with."""
         if stepper is None:
             from models.avatar import Avatar
 
@@ -79,7 +82,7 @@ class Service:
             load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes, metrics
         )
         shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, kept.style, config.session)
-        sessions = Sessions(shared, make_peer, config.media, kept.default)
+        sessions = Sessions(shared, make_peer, config.media, kept.default, sign)
         films = Films(config, speech, film_command)
         return Service(config, metrics, engine, kept, avatars, speech, sessions, films, asyncio.Lock())
 
@@ -126,10 +129,21 @@ SERVICE = web.AppKey("service", Service)
 """Where an application keeps its service."""
 
 
-def run(config: Config, build: Callable[[Config], Service] = Service.build) -> None:
-    """Serves until SIGINT or SIGTERM."""
-    import uvloop
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Of one media process among several (`front`): the sign of its sessions, its Unix socket, its cores."""
 
+    sign: str
+    socket: str
+    cores: tuple[int, ...]
+
+
+Build = Callable[..., Service]
+"""Makes a service of a configuration; takes a keyword `sign` where there are several processes."""
+
+
+def set_up() -> None:
+    """What a process that serves does first."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aioice").setLevel(logging.WARNING)
@@ -137,31 +151,54 @@ def run(config: Config, build: Callable[[Config], Service] = Service.build) -> N
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Rows of a batch are drawn side by side; OpenCV's own threads would only wait for the same cores.
     cv2.setNumThreads(1)
+
+
+def run(config: Config, build: Build = Service.build) -> None:
+    """Serves until SIGINT or SIGTERM."""
+    import uvloop
+
+    set_up()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, build))
+        runner.run(_serve(config, build, None))
 
 
-async def _serve(config: Config, build: Callable[[Config], Service]) -> None:
+def run_at(config: Config, build: Build, place: Place) -> None:
+    """Serves as one process among several, until SIGTERM, or until the front is gone."""
+    import uvloop
+
+    os.sched_setaffinity(0, place.cores)
+    set_up()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, build, place))
+
+
+async def _orphaned(stop: asyncio.Event) -> None:
+    """Stops a process whose front is gone."""
+    parent = os.getppid()
+    while True:
+        await asyncio.sleep(1.0)
+        if os.getppid() != parent:
+            stop.set()
+
+
+async def _serve(config: Config, build: Build, place: Place | None) -> None:
     from realtime.routes import create_app
 
-    service = build(config)
+    service = build(config, sign=place.sign) if place else build(config)
     await service.start()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(create_app(config, service), shutdown_timeout=1.0)
+    app = create_app(config, service)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, config.server.host, config.server.port)
     try:
-        try:
-            await site.start()
-        except OSError as error:
-            where = f"{config.server.host}:{config.server.port}"
-            raise BadConfig(f"cannot listen on {where} ({error.strerror}); choose another --port") from error
-        host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
-        port = site.port if config.server.port == 0 else config.server.port
-        print(f"Mouthpiece serves http://{host}:{port}", flush=True)
-        tasks = [asyncio.create_task(work) for work in (service.warm_up(), service.watch_loop())]
+        if place:
+            await web.UnixSite(runner, place.socket).start()
+        else:
+            await listen(runner, config, "")
+        works = [service.warm_up(), service.watch_loop(), *([_orphaned(stop)] if place else [])]
+        tasks = [asyncio.create_task(work) for work in works]
         await stop.wait()
         # A second signal ends the process at once.
         for number in STOP_SIGNALS:
@@ -171,3 +208,16 @@ async def _serve(config: Config, build: Callable[[Config], Service]) -> None:
         await service.stop()
     finally:
         await runner.cleanup()
+
+
+async def listen(runner: web.AppRunner, config: Config, words: str) -> None:
+    """Opens the configured port and says where it is. Raises BadConfig."""
+    site = web.TCPSite(runner, config.server.host, config.server.port)
+    try:
+        await site.start()
+    except OSError as error:
+        where = f"{config.server.host}:{config.server.port}"
+        raise BadConfig(f"cannot listen on {where} ({error.strerror}); choose another --port") from error
+    host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
+    port = site.port if config.server.port == 0 else config.server.port
+    print(f"Mouthpiece serves http://{host}:{port}{words}", flush=True)

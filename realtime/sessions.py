@@ -35,10 +35,15 @@ PeerMaker = Callable[[MediaSource, PeerEvents, MediaConfig], Answerer]
 
 
 class Sessions:
-    """default_avatar: the name to use when a client names none."""
+    """default_avatar: the name to use when a client names none. sign: what names and tokens of sessions begin with."""
 
     def __init__(
-        self, shared: Shared, make_peer: PeerMaker, media: MediaConfig, default_avatar: Callable[[], str]
+        self,
+        shared: Shared,
+        make_peer: PeerMaker,
+        media: MediaConfig,
+        default_avatar: Callable[[], str],
+        sign: str = "",
     ) -> None:
         self._shared = shared
         self._make_peer = make_peer
@@ -46,6 +51,7 @@ class Sessions:
         self._default_avatar = default_avatar
         self._sessions: dict[str, Session] = {}
         self._views: dict[tuple[str, str], Connection] = {}
+        self.sign = sign
         self._draining = False
         self._tidying: asyncio.TimerHandle | None = None
 
@@ -76,7 +82,10 @@ class Sessions:
         if look_ahead_ms is None:
             look_ahead_ms = self._shared.config.look_ahead_ms
         style = await asyncio.to_thread(self._shared.style_of, name)
-        session = Session(secrets.token_urlsafe(9), avatar, look_ahead_ms, style, self._shared, self._forget)
+        session = Session(
+            self.sign + secrets.token_urlsafe(9), avatar, look_ahead_ms, style, self._shared, self._forget
+        )
+        session.resume_token = self.sign + session.resume_token
         self._sessions[session.id] = session
         self._shared.metrics.sessions.set(len(self._sessions))
         session.start()
@@ -102,6 +111,8 @@ class Sessions:
         """Takes nobody in any more, lets what is being said end (at most `seconds`), then ends every session. Returns
         how many were still speaking."""
         self._draining = True
+        if self._tidying:
+            self._tidying.cancel()
         for session in self._sessions.values():
             session.tell(
                 {"type": "error", "code": "server_stopping", "message": "the server is about to stop; reconnect soon"}
@@ -147,7 +158,8 @@ class Sessions:
         self._sessions.pop(session.id, None)
         self._views = {key: view for key, view in self._views.items() if key[0] != session.id and not view.closed}
         self._shared.metrics.sessions.set(len(self._sessions))
-        loop = asyncio.get_running_loop()
         if self._tidying:
             self._tidying.cancel()
-        self._tidying = loop.call_later(TIDY_S, loop.run_in_executor, None, memory.give_back)
+        if not self._draining:
+            loop = asyncio.get_running_loop()
+            self._tidying = loop.call_later(TIDY_S, loop.run_in_executor, None, memory.give_back)

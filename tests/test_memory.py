@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 from pathlib import Path
 
@@ -45,3 +46,17 @@ async def test_it_is_given_back_once_after_the_last_of_many_ends(
     await until(lambda: bool(given))
     await made.stop()
     assert given == [1]
+
+
+async def test_a_server_that_stops_leaves_no_timer_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(sessions, "TIDY_S", 0.02)
+    made, _, _ = service(config(tmp_path))
+    await made.start()
+    gone, _ = await made.sessions.begin(OFFER)
+    await made.sessions.begin(OFFER)
+    await gone.end("deleted")
+    await made.stop()
+    await asyncio.sleep(0.06)
+    assert not given

@@ -1,0 +1,311 @@
+"""One address for several media processes: every call is passed on to the process whose session it is about.
+
+Starts and watches the processes, each on cores of its own and on a Unix socket; media goes straight to them, only calls
+and sockets pass here. Which process a session is in stands in its name and its token (`w2-…`), so nothing is
+remembered. A process that dies takes its sessions with it and is started anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import logging
+import multiprocessing
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from prometheus_client.parser import text_string_to_metric_families
+
+from realtime import capacity
+from realtime.config import Config
+from realtime.errors import BadConfig, Busy, MouthpieceError
+from realtime.pcm_socket import MAX_MESSAGE_BYTES
+from realtime.service import STOP_SIGNALS, Build, Place, Service, listen, run_at, set_up
+
+log = logging.getLogger(__name__)
+
+ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+SIGN = re.compile(r"w(\d+)-")
+HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host"}
+OFFER_BYTES = 300_000
+START_S = 120.0
+STOP_S = 15.0
+WATCH_S = 0.5
+
+
+class Process:
+    """One media process. sessions, capacity: as it last said, with what was sent to it since. sent: in all."""
+
+    def __init__(self, index: int, folder: Path, cores: Sequence[int], start: Callable[[Place], Any]) -> None:
+        self.index = index
+        self.sessions = self.sent = 0
+        self.capacity = 1
+        self.is_ready = False
+        self._start = start
+        self._place = Place(f"w{index}-", str(folder / f"{index}.sock"), tuple(cores))
+        self._running: Any = None
+        self.http = aiohttp.ClientSession(
+            "http://process",
+            connector=aiohttp.UnixConnector(self._place.socket, limit=0),
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+        )
+
+    def start(self) -> None:
+        self.is_ready = False
+        Path(self._place.socket).unlink(missing_ok=True)
+        self._running = self._start(self._place)
+        self._running.start()
+
+    async def look(self) -> None:
+        """How it is doing; starts it again if it is dead."""
+        if not self._running.is_alive():
+            log.error("process %d has died; its sessions are gone", self.index)
+            self.start()
+        before = self.sent
+        try:
+            async with self.http.get("/healthz", timeout=aiohttp.ClientTimeout(total=5)) as answer:
+                said = await answer.json()
+            # What was sent to it meanwhile may be in its answer or not.
+            self.sessions = said["sessions"] + self.sent - before
+            self.capacity, self.is_ready = said["capacity"], True
+        except (aiohttp.ClientError, TimeoutError):
+            self.is_ready = False
+
+    async def stop(self, seconds: float) -> None:
+        """Asks it to drain; ends it by force after so long."""
+        self._running.terminate()
+        await asyncio.to_thread(self._running.join, seconds)
+        if self._running.is_alive():
+            log.error("process %d did not stop within %g s", self.index, seconds)
+            self._running.kill()
+        await self.http.close()
+
+
+class Front:
+    """The application, and the processes behind it."""
+
+    def __init__(self, config: Config, start: Callable[[Place], Any], folder: Path) -> None:
+        count = config.server.processes
+        groups = [tuple(group) for group in _groups(capacity.available(), count)]
+        self._config = config
+        self._processes = [Process(index, folder, groups[index], start) for index in range(count)]
+        self._watching: asyncio.Task[None] | None = None
+        self.app = web.Application(middlewares=[_answer_errors], client_max_size=OFFER_BYTES)
+        self.app.router.add_get("/healthz", self._health)
+        self.app.router.add_get("/metrics", self._metrics)
+        self.app.router.add_post("/sessions", self._begin)
+        self.app.router.add_route("*", "/{path:.*}", self._pass_on)
+
+    async def start(self) -> None:
+        """Starts the processes, one after the other, so that each measures its own cores in peace. Raises BadConfig."""
+        for process in self._processes:
+            process.start()
+            for _ in range(round(START_S / WATCH_S)):
+                await process.look()
+                if process.is_ready:
+                    break
+                await asyncio.sleep(WATCH_S)
+            else:
+                raise BadConfig(f"media process {process.index} did not start; the log above says why")
+        self._watching = asyncio.create_task(self._watch(), name="watch processes")
+
+    async def stop(self) -> None:
+        if self._watching:
+            self._watching.cancel()
+        limit_s = self._config.server.drain_s + STOP_S
+        await asyncio.gather(*(process.stop(limit_s) for process in self._processes))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            await asyncio.gather(*(process.look() for process in self._processes))
+
+    def _of(self, name: str) -> Process:
+        """The process that a session's name or token tells of; the first for names that tell of none."""
+        found = SIGN.match(name)
+        index = int(found[1]) if found and len(found[1]) < 4 else 0
+        return self._processes[index if index < len(self._processes) else 0]
+
+    async def _begin(self, request: web.Request) -> web.StreamResponse:
+        """A new session goes to the emptiest process, a resumed one to its own."""
+        body = await request.read()
+        token = request.query.get("resume_token", "")
+        if request.content_type == "application/json":
+            with contextlib.suppress(ValueError, RecursionError):
+                said = json.loads(body)
+                token = str(said.get("resume_token") or "") if isinstance(said, dict) else ""
+        if token:
+            return await _forward(request, self._of(token), body)
+        ready = [process for process in self._processes if process.is_ready]
+        refusal: MouthpieceError = Busy("no media process is ready; try again in a moment")
+        for process in sorted(ready, key=lambda process: process.sessions / process.capacity):
+            process.sessions += 1
+            process.sent += 1
+            try:
+                headers = _headers(request.headers.items())
+                answer = await process.http.request("POST", request.raw_path, data=body, headers=headers)
+            except aiohttp.ClientError:
+                continue
+            if answer.status != Busy.status:
+                process.sessions -= answer.status != 201
+                return await _passed_back(request, answer)
+            answer.release()
+            refusal = Busy("all places are taken; try again in a moment")
+        raise refusal
+
+    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
+        parts = request.path.split("/")
+        if parts[1] == "warm":
+            raise web.HTTPNotFound
+        process = self._of(parts[2]) if parts[1] == "sessions" and len(parts) > 2 else self._processes[0]
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await _carry_socket(request, process)
+        answer = await _forward(request, process, request.content if request.body_exists else None)
+        if parts[1] == "avatars" and request.method in ("POST", "DELETE") and answer.status < 300:
+            name = parts[2] if len(parts) > 2 else answer.headers.get("Location", "/avatars/").split("/")[2]
+            for other in self._processes[1:]:
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with other.http.delete(f"/warm/{name}"):
+                        pass
+        return answer
+
+    async def _health(self, request: web.Request) -> web.Response:
+        await asyncio.gather(*(process.look() for process in self._processes))
+        async with self._processes[0].http.get("/healthz") as answer:
+            said = await answer.json()
+        for name in ("sessions", "capacity"):
+            said[name] = sum(getattr(process, name) for process in self._processes if process.is_ready)
+        return web.json_response(said | {"processes": sum(process.is_ready for process in self._processes)})
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        texts = {}
+        for process in self._processes:
+            with contextlib.suppress(aiohttp.ClientError):
+                async with process.http.get("/metrics") as answer:
+                    texts[str(process.index)] = await answer.text()
+        headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        return web.Response(body=merged(texts).encode(), headers=headers)
+
+
+def merged(texts: dict[str, str]) -> str:
+    """The metrics of several processes as one page; each sample says whose it is in the label `process`."""
+    heads: dict[str, str] = {}
+    samples: dict[str, list[str]] = {}
+    for process, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            name = family.name + "_total" * (family.type == "counter")
+            heads[name] = f"# HELP {name} {family.documentation}\n# TYPE {name} {family.type}\n"
+            for sample in family.samples:
+                labels = {**sample.labels, "process": process}
+                told = ",".join(f'{key}="{value.translate(ESCAPES)}"' for key, value in labels.items())
+                samples.setdefault(name, []).append(f"{sample.name}{{{told}}} {sample.value}\n")
+    return "".join(head + "".join(samples.get(name, [])) for name, head in heads.items())
+
+
+def _groups(cores: Sequence[int], count: int) -> list[Sequence[int]]:
+    """The cores in so many groups of neighbours; where there are too few, everybody has all."""
+    if len(cores) < count:
+        return [cores] * count
+    bounds = [len(cores) * place // count for place in range(count + 1)]
+    return [cores[low:high] for low, high in itertools.pairwise(bounds)]
+
+
+def _headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]
+
+
+async def _forward(request: web.Request, process: Process, body: Any) -> web.StreamResponse:
+    headers = _headers(request.headers.items())
+    answer = await process.http.request(
+        request.method, request.raw_path, data=body, headers=headers, allow_redirects=False
+    )
+    return await _passed_back(request, answer)
+
+
+async def _passed_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    async with answer:
+        passed = web.StreamResponse(status=answer.status, reason=answer.reason)
+        for name, value in _headers(answer.headers.items()):
+            passed.headers.add(name, value)
+        await passed.prepare(request)
+        async for piece in answer.content.iter_any():
+            await passed.write(piece)
+        await passed.write_eof()
+        return passed
+
+
+async def _carry_socket(request: web.Request, process: Process) -> web.StreamResponse:
+    headers = {name: value for name, value in request.headers.items() if name in ("Authorization", "Origin")}
+    try:
+        inner = await process.http.ws_connect(request.raw_path, headers=headers, max_msg_size=MAX_MESSAGE_BYTES)
+    except aiohttp.WSServerHandshakeError as error:
+        words = "the socket was refused; check that the session is on air and the token right"
+        return web.json_response({"error": {"code": "refused", "message": words}}, status=error.status)
+    outer = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES)
+    await outer.prepare(request)
+    async with inner:
+        ways = [asyncio.create_task(_carry(outer, inner)), asyncio.create_task(_carry(inner, outer))]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        if not outer.closed:
+            await outer.close(code=inner.close_code or aiohttp.WSCloseCode.OK)
+    return outer
+
+
+async def _carry(source: Any, target: Any) -> None:
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+
+
+@web.middleware
+async def _answer_errors(request: web.Request, handler: Any) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except MouthpieceError as error:
+        answer = error
+    except aiohttp.ClientError:
+        answer = Busy("the process of this session is not there; if it does not come back, start a new one")
+    except web.HTTPException as error:
+        words = {404: "there is nothing here", 413: "the request is too large; send less"}.get(
+            error.status, error.reason
+        )
+        return web.json_response({"error": {"code": "refused", "message": words}}, status=error.status)
+    return web.json_response(answer.body(), status=answer.status, headers=answer.headers)
+
+
+def run(config: Config, build: Build = Service.build) -> None:
+    """Serves until SIGINT or SIGTERM, with `server.processes` media processes."""
+    set_up()
+    with tempfile.TemporaryDirectory(prefix="mouthpiece-") as folder, asyncio.Runner() as runner:
+        runner.run(_serve(config, build, Path(folder)))
+
+
+async def _serve(config: Config, build: Build, folder: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    front = Front(config, lambda place: spawn.Process(target=run_at, args=(config, build, place), daemon=True), folder)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(front.app, shutdown_timeout=1.0)
+    try:
+        await front.start()
+        await runner.setup()
+        await listen(runner, config, f" with {config.server.processes} processes")
+        await stop.wait()
+        for number in STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+    finally:
+        await front.stop()
+        await runner.cleanup()
