@@ -1,12 +1,13 @@
 """Films made on request: a bounded queue, one at a time, each in a process that yields to the live sessions.
 
-Touches a folder of its own (one a film, all removed at the start) and child processes (`realtime.film_job`). A film is
-kept for a while and then forgotten.
+Touches a folder of its own in the data folder, which other servers may share, and child processes
+(`realtime.film_job`). A film is kept for a while and then forgotten.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import math
@@ -85,14 +86,14 @@ class Films:
         self._config = config
         self._synthesizer = synthesizer
         self._command = command
-        self._folder = config.avatars.data_dir / "films"
+        self._folder = config.avatars.data_dir / "films" / secrets.token_hex(4)
         self._films: dict[str, Film] = {}
         self._queue: asyncio.Queue[Film] = asyncio.Queue()
         self._preparing = 0
         self._worker: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._remove_leftovers()
         self._worker = asyncio.create_task(self._work(), name="films")
 
     async def stop(self) -> None:
@@ -101,6 +102,8 @@ class Films:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
         await asyncio.to_thread(shutil.rmtree, self._folder, True)
+        with contextlib.suppress(OSError):
+            self._folder.parent.rmdir()
 
     async def add(self, wanted: Wanted) -> Film:
         """Queues a film. Raises Busy when the queue is full, BadMessage (marks), BadSound, TooLarge (too long),
@@ -212,6 +215,13 @@ class Films:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    def _remove_leftovers(self) -> None:
+        """Films of servers that did not end in peace, once nobody can be waiting for them."""
+        for folder in self._folder.parent.glob("*"):
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > self._config.films.keep_s:
+                    shutil.rmtree(folder)
 
     def _forget_old(self) -> None:
         limits, now = self._config.films, time.monotonic()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import asdict, replace
@@ -44,8 +45,13 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[TestClient, Service]]:
     settings = fakes.config(tmp_path)
     settings = replace(settings, films=replace(settings.films, max_waiting=1, max_kept=2, max_s=60.0))
     made, _, _ = fakes.service(settings, film_command=(sys.executable, "-c", STAND_IN))
-    (tmp_path / "films" / "left over").mkdir(parents=True)
+    left_over, another = (tmp_path / "films" / name for name in ("left over", "another server's"))
+    for folder in (left_over, another):
+        folder.mkdir(parents=True)
+    os.utime(left_over, (0, 0))
     await made.start()
+    assert another.exists() and not left_over.exists()
+    another.rmdir()
     async with TestClient(TestServer(create_app(settings, made))) as client:
         yield client, made
         await made.stop()
@@ -88,7 +94,7 @@ async def test_a_photo_and_a_recording_become_a_film(site: tuple[TestClient, Ser
     job = json.loads(data[: data.index(b"}RIFF") + 1])
     assert job["style"] == asdict(Style(feeling="warm")) and job["look_ahead_ms"] == LOOK_AHEAD_MS
     assert data.endswith(SPEECH)
-    (kept,) = (service.config.avatars.data_dir / "films").glob("*/*")
+    (kept,) = (service.config.avatars.data_dir / "films").glob("*/*/*")
     assert kept.name == "film.mp4", "what was sent must not be kept"
     assert (await client.delete(place)).status == 204
     assert (await client.get(place)).status == 404
@@ -157,7 +163,7 @@ async def test_mistakes_are_told_at_once(site: tuple[TestClient, Service], mista
     answer = await client.post("/films", data=form(**fields))
     assert answer.status == status
     assert words in (await answer.json())["error"]["message"]
-    assert not list((tmp_path / "films").glob("*"))
+    assert not list((tmp_path / "films").glob("*/*"))
 
 
 async def test_the_real_thing_makes_a_real_film(tmp_path: Path) -> None:
