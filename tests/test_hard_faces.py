@@ -48,3 +48,14 @@ def test_a_hard_face_is_enrolled_and_opens_and_shuts_its_mouth(name: str, finder
     assert abs(gap()) < 0.012
     frame = generator.render(FaceMotion(weights, np.zeros(6, np.float32)))
     assert frame.shape == (256, 256, 3)
+
+
+def test_a_face_speaks_at_1024_pixels(finder: LandmarkModel) -> None:
+    photo = cv2.imread(str(FACES.parents[1] / "models" / "avatars" / "kofi" / "photo.jpg"))
+    identity = enroll(np.asarray(photo, np.uint8), finder, 1024).identity
+    weights = np.zeros(len(ARKIT_INDEX), np.float32)
+    weights[ARKIT_INDEX["jawOpen"]] = 0.3
+    frame = FrameGenerator(identity).render(FaceMotion(weights, np.full(6, 0.02, np.float32)))
+    assert frame.shape == (1024, 1024, 3)
+    x, y = identity.upper_line.mean(0).astype(int)
+    assert frame[y + 4 : y + 60, x - 60 : x + 60].min() < 60  # the mouth is open
