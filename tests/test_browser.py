@@ -312,6 +312,22 @@ async def test_a_phone_has_no_horizontal_scroll(page, width):
     assert small == []
 
 
+IN_STEP = """async () => {
+  const {MotionBuffer} = await import("/web/motion_buffer.js");
+  const client = Object.assign(new EventTarget(), {at: null, wantMotion() {}, soundIndex: () => client.at});
+  const motion = new MotionBuffer(client), tell = (type, detail) => client.dispatchEvent(new CustomEvent(type, {detail}));
+  const heard = [motion.now()];
+  tell("motion_header", {columns: ["jawOpen"]});
+  for (const index of [100, 101, 102, 104]) tell("motion", {index, values: [index]});
+  for (const at of [null, 99, 100, 101.25, 103, 104.5, 900]) heard.push(motion.now(client.at = at)[0]);
+  return heard;
+}"""
+
+
+async def test_motion_is_given_in_step_with_the_sound(page):
+    assert await page.evaluate(IN_STEP) == [None, 104, 100, 100, 101.25, 103, 104, 104]
+
+
 async def test_the_real_face_speaks_a_typed_line(whole_page):
     await _say(whole_page, LINE)
     await _state(whole_page, "speaking", timeout_s=20)
