@@ -15,7 +15,7 @@ import logging
 import multiprocessing
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +23,15 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from realtime import capacity
+from realtime import capacity, passing
 from realtime.config import Config
 from realtime.errors import BadConfig, Busy, MouthpieceError
-from realtime.pcm_socket import MAX_MESSAGE_BYTES
 from realtime.service import STOP_SIGNALS, Build, Place, Service, listen, run_at, set_up
 
 log = logging.getLogger(__name__)
 
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 SIGN = re.compile(r"w(\d+)-")
-HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host"}
 OFFER_BYTES = 300_000
 START_S = 120.0
 STOP_S = 15.0
@@ -143,20 +141,20 @@ class Front:
                 said = json.loads(body)
                 token = str(said.get("resume_token") or "") if isinstance(said, dict) else ""
         if token:
-            return await _forward(request, self._of(token), body)
+            return await passing.forward(request, self._of(token).http, body)
         ready = [process for process in self._processes if process.is_ready]
         refusal: MouthpieceError = Busy("no media process is ready; try again in a moment")
         for process in sorted(ready, key=lambda process: process.sessions / process.capacity):
             process.sessions += 1
             process.sent += 1
             try:
-                headers = _headers(request.headers.items())
+                headers = passing.headers_of(request.headers.items())
                 answer = await process.http.request("POST", request.raw_path, data=body, headers=headers)
             except aiohttp.ClientError:
                 continue
             if answer.status != Busy.status:
                 process.sessions -= answer.status != 201
-                return await _passed_back(request, answer)
+                return await passing.passed_back(request, answer)
             answer.release()
             refusal = Busy("all places are taken; try again in a moment")
         raise refusal
@@ -167,8 +165,8 @@ class Front:
             raise web.HTTPNotFound
         process = self._of(parts[2]) if parts[1] == "sessions" and len(parts) > 2 else self._processes[0]
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await _carry_socket(request, process)
-        answer = await _forward(request, process, request.content if request.body_exists else None)
+            return await passing.carry_socket(request, process.http)
+        answer = await passing.forward(request, process.http, request.content if request.body_exists else None)
         if parts[1] == "avatars" and request.method in ("POST", "DELETE") and answer.status < 300:
             name = parts[2] if len(parts) > 2 else answer.headers.get("Location", "/avatars/").split("/")[2]
             for other in self._processes[1:]:
@@ -216,57 +214,6 @@ def _groups(cores: Sequence[int], count: int) -> list[Sequence[int]]:
         return [cores] * count
     bounds = [len(cores) * place // count for place in range(count + 1)]
     return [cores[low:high] for low, high in itertools.pairwise(bounds)]
-
-
-def _headers(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in pairs if name.lower() not in HOP_BY_HOP]
-
-
-async def _forward(request: web.Request, process: Process, body: Any) -> web.StreamResponse:
-    headers = _headers(request.headers.items())
-    answer = await process.http.request(
-        request.method, request.raw_path, data=body, headers=headers, allow_redirects=False
-    )
-    return await _passed_back(request, answer)
-
-
-async def _passed_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    async with answer:
-        passed = web.StreamResponse(status=answer.status, reason=answer.reason)
-        for name, value in _headers(answer.headers.items()):
-            passed.headers.add(name, value)
-        await passed.prepare(request)
-        async for piece in answer.content.iter_any():
-            await passed.write(piece)
-        await passed.write_eof()
-        return passed
-
-
-async def _carry_socket(request: web.Request, process: Process) -> web.StreamResponse:
-    headers = {name: value for name, value in request.headers.items() if name in ("Authorization", "Origin")}
-    try:
-        inner = await process.http.ws_connect(request.raw_path, headers=headers, max_msg_size=MAX_MESSAGE_BYTES)
-    except aiohttp.WSServerHandshakeError as error:
-        words = "the socket was refused; check that the session is on air and the token right"
-        return web.json_response({"error": {"code": "refused", "message": words}}, status=error.status)
-    outer = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES)
-    await outer.prepare(request)
-    async with inner:
-        ways = [asyncio.create_task(_carry(outer, inner)), asyncio.create_task(_carry(inner, outer))]
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        for way in ways:
-            way.cancel()
-        if not outer.closed:
-            await outer.close(code=inner.close_code or aiohttp.WSCloseCode.OK)
-    return outer
-
-
-async def _carry(source: Any, target: Any) -> None:
-    async for message in source:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            await target.send_str(message.data)
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            await target.send_bytes(message.data)
 
 
 @web.middleware
