@@ -315,7 +315,8 @@ async def test_a_phone_has_no_horizontal_scroll(page, width):
 IN_STEP = """async () => {
   const {MotionBuffer} = await import("/web/motion_buffer.js");
   const client = Object.assign(new EventTarget(), {at: null, wantMotion() {}, soundIndex: () => client.at});
-  const motion = new MotionBuffer(client), tell = (type, detail) => client.dispatchEvent(new CustomEvent(type, {detail}));
+  const motion = new MotionBuffer(client);
+  const tell = (type, detail) => client.dispatchEvent(new CustomEvent(type, {detail}));
   const heard = [motion.now()];
   tell("motion_header", {columns: ["jawOpen"]});
   for (const index of [100, 101, 102, 104]) tell("motion", {index, values: [index]});
