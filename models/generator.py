@@ -225,7 +225,8 @@ class FrameGenerator:
         if own.mouth is not None and open_px.max() > LEAST_GAP_PX:
             # The opening reaches a little under the upper lip, so that no rim of the base layer shows between them.
             hidden = np.minimum(open_px, 2.0)[:, None] * down
-            opening = polygon_alpha(np.concatenate([upper - hidden, lower[::-1]]) - origin, region.shape[:2])
+            outline = np.concatenate([upper - hidden, lower[::-1]]) - origin
+            opening = polygon_alpha(outline, region.shape[:2], float(own.mouth.soft_px) + 0.1)
             corners = np.concatenate([origin, origin + region.shape[1::-1]]).astype(int).tolist()
             moved = self._mouth_moved(motion) if _moves(motion) else None
             over(region, own.mouth.render(motion.weights, upper, lower, tuple(corners), moved), opening)

@@ -25,11 +25,11 @@ from models.mouth_builder import (
     UPPER_LOWERED_CM,
     incisor_px,
     incisor_vertices,
-    landmark_px,
-    measure_tones,
     paint_layers,
+    softened,
     with_own_teeth,
 )
+from models.mouth_tones import FEATURES, landmark_px, measure_tones, softness_px
 from models.own_teeth import OwnTeeth
 
 TONGUE_OUT = ARKIT_INDEX["tongueOut"]
@@ -59,7 +59,8 @@ class MouthInterior:
     two one for each of `JAW_KEYS`; *_anchor: (2,) the incisal edge in them. upper_at, lower_at: (2,) that edge in the
     photo. tip, hollow: (h, w, 4), the raised tip of the tongue, anchored at its top, and what is behind it, anchored at
     its middle. jaw_travel: (52, 2) px, how far each weight moves the lower row. own_jaw: jawOpen of the photo itself.
-    cavity: (3,) BGR. down_per_cm: (2,) px, a centimetre down the head. unit_px: distance of the outer eye corners.
+    cavity, black: (3,) BGR, of the throat and of the photo's black, which lies over all. soft_px: of the photo's edges.
+    down_per_cm: (2,) px, a centimetre down the head. unit_px: distance of the outer eye corners.
     """
 
     upper: NDArray[np.uint8]
@@ -77,6 +78,8 @@ class MouthInterior:
     jaw_travel: NDArray[np.float32]
     own_jaw: NDArray[np.float32]
     cavity: NDArray[np.float32]
+    black: NDArray[np.float32]
+    soft_px: NDArray[np.float32]
     down_per_cm: NDArray[np.float32]
     unit_px: NDArray[np.float32]
 
@@ -89,7 +92,8 @@ class MouthInterior:
         own: the teeth that the photo showed before its lips were shut.
         """
         tones = measure_tones(model, fit, photo_bgr, own)
-        layers = paint_layers(model, fit, tones)
+        soft = softness_px(photo_bgr, landmark_px(model, fit, FEATURES))
+        layers = softened(paint_layers(model, fit, tones), soft)
         camera = fit.pose.rotation[:2].T * np.array([fit.pose.scale_px, -fit.pose.scale_px], np.float32)
         down = -camera[1]
         snap = _snap(model, fit, down)
@@ -98,7 +102,7 @@ class MouthInterior:
         upper_at = incisor_px(model, fit, "teeth_upper", 0.0) + snap + UPPER_LOWERED_CM * down
         lower_at = incisor_px(model, fit, "teeth_lower", 0.0) + snap + own_jaw + LOWER_LOWERED_CM * down
         if own is not None:
-            layers = with_own_teeth(layers, own, float(upper_at[0]))
+            layers = with_own_teeth(layers, own, float(upper_at[0]), tones.black)
         eyes = landmark_px(model, fit, (33, 263))
         return MouthInterior(
             upper=layers.upper,
@@ -116,6 +120,8 @@ class MouthInterior:
             jaw_travel=travel.astype(np.float32),
             own_jaw=np.array(fit.expression[JAW_OPEN], np.float32),
             cavity=tones.cavity,
+            black=tones.black,
+            soft_px=np.array(soft, np.float32),
             down_per_cm=down.astype(np.float32),
             unit_px=np.array(np.hypot(*(eyes[1] - eyes[0])), np.float32),
         )
@@ -144,7 +150,7 @@ class MouthInterior:
         """
         x0, y0, x1, y1 = box
         out = np.empty((y1 - y0, x1 - x0, 3), np.uint8)
-        out[:] = self.cavity.clip(0, 255).astype(np.uint8)
+        out[:] = (self.black + self.cavity).clip(0, 255).astype(np.uint8)
         lips = np.concatenate([upper_lip, lower_lip])
         left, top = np.maximum(np.floor(lips.min(0)).astype(int) - 2, (x0, y0)).tolist()
         right, bottom = np.minimum(np.ceil(lips.max(0)).astype(int) + 3, (x1, y1)).tolist()
@@ -176,6 +182,8 @@ class MouthInterior:
         lay(self.upper, self.upper_anchor, self.upper_at, teeth_light)
         if tip > BETWEEN_TEETH:
             lay(self.tip, self.tip_anchor, self._tip_at(jaw_at, tip), teeth_light)
+        canvas *= 1 - self.black / np.float32(255)
+        canvas += self.black
         out[top - y0 : bottom - y0, left - x0 : right - x0] = canvas.clip(0, 255)
         return out
 

@@ -1,4 +1,4 @@
-"""Prepares the inside of a mouth for one photo: its light and colours, and pictures of teeth, gums and tongue.
+"""Prepares the inside of a mouth for one photo: pictures of teeth, gums and tongue.
 Pure arithmetic on arrays; touches nothing.
 The jaw's pictures are painted at a few openings, each relative to the lower incisors, because a turning jaw shows more
 and more of its tongue.
@@ -16,12 +16,10 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel
 from models.fit import FaceFit
 from models.mesh_paint import LIGHT, paint, vertex_normals
+from models.mouth_tones import LUMA, SHARP_PX, Tones, luma_of
 from models.own_teeth import OwnTeeth
 from models.teeth import ARCHES, Row, RowName, build_row, carried, row_motion
 from models.tongue import build_tongue, paint_hollow, paint_tip
-
-LUMA = np.array([0.114, 0.587, 0.299], np.float32)
-"""Share of blue, green and red in brightness."""
 
 JAW_KEYS = (0.0, 0.2, 0.45, 0.8)
 """Values of jawOpen at which the jaw is painted."""
@@ -40,28 +38,8 @@ NEAR_MIDDLE = 0.6
 UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3), (2.6, 2.4, 1.2)
 """Half width, height above and below the incisal edge that a picture covers."""
 
-SIDE_IGNORED, SIDE_MOST, FULLY_LIT_CM = 0.2, 1.2, 1.0
-"""Differences of light (logarithms) between the sides of the mouth that are skin's own, and the most believed; distance
-from the middle at which the bright side has all its light."""
-
-_BESIDE_MOUTH = ((207, 212, 202), (427, 432, 422))
-_CHEEKS = (50, 280, 205, 425, 117, 346)
-_LIPS = (16, 86, 316, 11, 72, 302)
-_EYES = ((33, 160, 158, 133, 153, 144), (362, 385, 387, 263, 373, 380))
-
-
-@dataclass(frozen=True, slots=True)
-class Tones:
-    """Colours (3,) BGR 0..255 in the photo's light: of a tooth in full light, of gums and tongue, of the inside of the
-    cheeks where light falls on it, of the throat. side: how much brighter the picture's right is than its left, as a
-    logarithm for each centimetre across."""
-
-    tooth: NDArray[np.float32]
-    gum: NDArray[np.float32]
-    tongue: NDArray[np.float32]
-    wall: NDArray[np.float32]
-    cavity: NDArray[np.float32]
-    side: float
+FULLY_LIT_CM = 1.0
+"""Distance from the middle at which the bright side of a face lit from aside has all its light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,47 +56,6 @@ class Layers:
     tip_anchor: NDArray[np.float32]
     hollow: NDArray[np.uint8]
     hollow_anchor: NDArray[np.float32]
-
-
-def landmark_px(model: FaceModel, fit: FaceFit, landmarks: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, 2) places of landmarks in the photo, as the fit has them."""
-    row = {int(index): k for k, index in enumerate(model.landmark_index)}
-    rows = [row[index] for index in landmarks]
-    at = model.landmark_vertex[rows]
-    head = model.vertices(fit.identity, fit.expression)[at] + model.landmark_offset[rows]
-    return model.project(head, fit.pose)[0] + fit.snap_px[at]
-
-
-def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], own: OwnTeeth | None) -> Tones:
-    """Teeth are as the photo shows them, else as bright as the whites of the eyes or the skin, whichever is brighter.
-
-    The rest goes by the lips.
-    """
-    skin = _patch_median(photo_bgr, landmark_px(model, fit, _CHEEKS), 0.25 * fit.pose.scale_px)
-    whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
-    white = max(whites, key=_luma)
-    brightest = max(_luma(_eye_white(photo_bgr, landmark_px(model, fit, eye), (0.88, 0.97))) for eye in _EYES)
-    luma = float(np.clip(max(1.15 * _luma(white), 1.18 * _luma(skin)), 150, max(brightest, 172)))
-    colourful = _colourful(photo_bgr)
-    tint = skin / max(_luma(skin), 1)
-    cast = np.clip(0.75 + 0.25 * white / max(_luma(white), 1), 0.95, 1.05)
-    lips = _patch_median(photo_bgr, landmark_px(model, fit, _LIPS), 0.15 * fit.pose.scale_px)
-
-    def tone(hue: tuple[float, float, float], strength: float, of_lips: float) -> NDArray[np.float32]:
-        shade = np.array(hue, np.float32) / _luma(np.array(hue))
-        shade = (1 - of_lips) * shade + of_lips * lips / max(_luma(lips), 1)
-        shade = tint + (cast * shade - tint) * colourful
-        return (luma * strength * shade / _luma(shade)).astype(np.float32)
-
-    return Tones(
-        # A little of the lips' red is thrown on the teeth.
-        tooth=tone((0.89, 0.95, 1.0), 1.0, 0.04) if own is None else own.colour,
-        gum=tone((0.55, 0.52, 0.88), 0.56, 0.4),
-        tongue=tone((0.50, 0.47, 0.86), 0.70, 0.35),
-        wall=tone((0.40, 0.36, 0.82), 0.30, 0.3),
-        cavity=tone((0.42, 0.38, 0.80), 0.055, 0.3),
-        side=_side_light(model, fit, photo_bgr),
-    )
 
 
 def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
@@ -138,10 +75,10 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
             place -= np.float32(NEAR_MIDDLE) * ((place.mean(0) - at) @ across) * across
         in_layer = np.c_[(place - at) * RESOLUTION + [half, above], depth * step].astype(np.float32)
         light, glint = _shade(in_layer, mesh.triangles, depth, fade_cm)
-        lit = mesh.colours * light[:, None] + wet * _luma(tones.tooth) * glint[:, None]
+        lit = mesh.colours * light[:, None] + wet * luma_of(tones.tooth) * glint[:, None]
         if mesh is not tongue:  # the front teeth in full light are as bright as they may be
-            lit *= _luma(tones.tooth) / np.quantile(lit @ LUMA, 0.97)
-        lit *= np.minimum(1, _luma(tones.tooth) / np.maximum(lit @ LUMA, 1))[:, None]
+            lit *= luma_of(tones.tooth) / np.quantile(lit @ LUMA, 0.97)
+        lit *= np.minimum(1, luma_of(tones.tooth) / np.maximum(lit @ LUMA, 1))[:, None]
         size = int(np.ceil(above + below)), int(np.ceil(2 * half))
         painted = cv2.GaussianBlur(paint(in_layer, mesh.triangles, lit, size), (0, 0), 0.02 * step)
         aside = _lit_from_aside(np.asarray(painted, np.uint8), half, tones.side / step)
@@ -149,7 +86,7 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
 
     upper, upper_anchor = layer(rows["teeth_upper"], "teeth_upper", 0.0, UPPER_CROP_CM, 2.8, 0.20)
     lowers = [layer(rows["teeth_lower"], "teeth_lower", key, LOWER_CROP_CM, 2.6, 0.12) for key in JAW_KEYS]
-    tongues = [layer(tongue, "teeth_lower", key, TONGUE_CROP_CM, 6.0, 0.22) for key in JAW_KEYS]
+    tongues = [layer(tongue, "teeth_lower", key, TONGUE_CROP_CM, 2.6, 0.22) for key in JAW_KEYS]
     tip, tip_anchor = paint_tip(tones.tongue, step)
     hollow, hollow_anchor = paint_hollow(tones.cavity, tones.wall, step)
     hollow = _lit_from_aside(hollow, float(hollow_anchor[0]), tones.side / step)
@@ -168,12 +105,34 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
     )
 
 
-def with_own_teeth(layers: Layers, own: OwnTeeth, middle_x: float) -> Layers:
-    """The upper row with the photo's own teeth, their edge at the anchor; middle_x: the row's middle in the photo."""
+def softened(layers: Layers, soft_px: float) -> Layers:
+    """Layers as soft as a photo whose edges are `soft_px` wide; own teeth are so already."""
+    more = RESOLUTION * np.sqrt(max(soft_px**2 - SHARP_PX**2, 0.0))
+    if more < 0.2:
+        return layers
+
+    def blurred(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), more), np.uint8)
+
+    return replace(
+        layers,
+        upper=blurred(layers.upper),
+        lower=np.stack([blurred(picture) for picture in layers.lower]),
+        tongue=np.stack([blurred(picture) for picture in layers.tongue]),
+        tip=blurred(layers.tip),
+    )
+
+
+def with_own_teeth(layers: Layers, own: OwnTeeth, middle_x: float, black: NDArray[np.float32]) -> Layers:
+    """The upper row with the photo's own teeth, their edge at the anchor; middle_x: the row's middle in the photo.
+
+    black: (3,) the photo's, which is laid over the mouth as it is drawn and so is taken out of them.
+    """
     height, width = layers.upper.shape[:2]
     shift = (own.corner - [middle_x, own.edge_y]) * RESOLUTION + layers.upper_anchor
     place = np.array([[RESOLUTION, 0, shift[0]], [0, RESOLUTION, shift[1]]], np.float32)
     laid = cv2.warpAffine(own.picture, place, (width, height), flags=cv2.INTER_CUBIC).astype(np.float32)
+    laid[..., :3] = (laid[..., :3] - black * laid[..., 3:] / 255).clip(0) / (1 - black / 255)
     columns = (np.arange(width) - shift[0]) / RESOLUTION
     ends = np.interp(columns, np.arange(len(own.ends)), own.ends) * RESOLUTION + shift[1]
     drawn = layers.upper * np.clip(ends + RESOLUTION - np.arange(height)[:, None], 0, 1)[..., None]
@@ -218,18 +177,6 @@ def _shade(
     return (0.42 + 0.58 * lambert) * fade, glint * fade
 
 
-def _side_light(model: FaceModel, fit: FaceFit, photo: NDArray[np.uint8]) -> float:
-    """Logarithm of light from left to right in the picture, for each centimetre, by the skin beside the mouth."""
-    radius, ends = 0.3 * fit.pose.scale_px, []
-    for side in _BESIDE_MOUTH:
-        at = landmark_px(model, fit, side)
-        ends.append((float(at[:, 0].mean()), np.log(_luma(_patch_median(photo, at, radius)) + 8)))
-    (left, dark), (right, bright) = sorted(ends)
-    across_cm = max((right - left) / fit.pose.scale_px, 1.0)
-    difference = float(bright - dark)
-    return float(np.sign(difference) * np.clip(abs(difference) - SIDE_IGNORED, 0, SIDE_MOST)) / across_cm
-
-
 def _lit_from_aside(picture: NDArray[np.uint8], middle: float, slope: float) -> NDArray[np.uint8]:
     """A premultiplied layer (h, w, 4) in light that changes across it by `slope` a pixel, full on the bright side."""
     from_middle = slope * (np.arange(picture.shape[1]) - middle)
@@ -237,36 +184,3 @@ def _lit_from_aside(picture: NDArray[np.uint8], middle: float, slope: float) -> 
     out = picture.copy()
     out[..., :3] = np.round(picture[..., :3] * light[:, None])
     return out
-
-
-def _colourful(photo_bgr: NDArray[np.uint8]) -> float:
-    """0 for a photograph in one tint (grey, sepia) to 1 for one in colours, by the spread of its hues."""
-    small = cv2.resize(photo_bgr, (64, 64), interpolation=cv2.INTER_AREA).astype(np.float32) + 8
-    low, high = np.quantile(small[..., 2] / small[..., 1], [0.1, 0.9])
-    return float(np.clip((high - low - 0.14) / 0.1, 0, 1))
-
-
-def _luma(colour: NDArray[np.floating]) -> float:
-    return float(np.asarray(colour, np.float32) @ LUMA)
-
-
-def _patch_median(picture: NDArray[np.uint8], centres: NDArray[np.float32], radius_px: float) -> NDArray[np.float32]:
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    for x, y in centres:
-        cv2.circle(mask, (round(float(x)), round(float(y))), max(1, round(radius_px)), 1, -1)
-    inside = picture[mask > 0]
-    return np.median(inside, axis=0).astype(np.float32) if len(inside) else np.full(3, 128, np.float32)
-
-
-def _eye_white(
-    picture: NDArray[np.uint8], eye: NDArray[np.float32], between: tuple[float, float] = (0.75, 0.96)
-) -> NDArray[np.float32]:
-    """Mean of the brighter, less coloured pixels between the lids: those between two quantiles, highlights left out."""
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.round(eye).astype(np.int32)], 1)
-    inside = picture[mask > 0].astype(np.float32)
-    if len(inside) < 8:
-        return np.zeros(3, np.float32)
-    white = inside.min(1)
-    low, high = np.quantile(white, between)
-    return inside[(white >= low) & (white <= high)].mean(0)
