@@ -172,6 +172,11 @@ def run_at(config: Config, build: Build, place: Place) -> None:
         runner.run(_serve(config, build, place))
 
 
+async def _prepare(service: Service) -> None:
+    await service.warm_up()
+    memory.settle()
+
+
 async def _orphaned(stop: asyncio.Event) -> None:
     """Stops a process whose front is gone."""
     parent = os.getppid()
@@ -197,7 +202,7 @@ async def _serve(config: Config, build: Build, place: Place | None) -> None:
             await web.UnixSite(runner, place.socket).start()
         else:
             await listen(runner, config, "")
-        works = [service.warm_up(), service.watch_loop(), *([_orphaned(stop)] if place else [])]
+        works = [_prepare(service), service.watch_loop(), *([_orphaned(stop)] if place else [])]
         tasks = [asyncio.create_task(work) for work in works]
         await stop.wait()
         # A second signal ends the process at once.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,24 @@ def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> Non
         assert memory.give_back() is False
     finally:
         memory._glibc.cache_clear()
+
+
+def test_what_has_settled_is_not_gone_through_again_and_what_comes_later_is_freed() -> None:
+    class Circle:
+        pass
+
+    lasting = [[number] for number in range(1000)]
+    try:
+        memory.settle()
+        assert not any(one is lasting for one in gc.get_objects())
+        circle = Circle()
+        circle.itself = circle  # type: ignore[attr-defined]
+        gone = weakref.ref(circle)
+        del circle
+        memory.give_back()
+        assert gone() is None
+    finally:
+        gc.unfreeze()
 
 
 async def test_it_is_given_back_once_after_the_last_of_many_ends(
