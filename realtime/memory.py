@@ -32,7 +32,7 @@ def keep_few_pools() -> None:
 
 
 def settle() -> None:
-    """What exists by now stays for good: the collector leaves it alone. Going through the modules and models of a server
+    """What exists by now stays for good, and the collector leaves it alone. Going through the modules of a server
     takes it 30 ms and more, in which every thread stands still."""
     gc.collect()
     gc.freeze()

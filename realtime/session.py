@@ -12,7 +12,6 @@ import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -76,7 +75,7 @@ class Session:
         self._direction, self._hush = Direction(style), Hush()
         self._latency = LatencyMeter(self._delay_chunks)
         self._audience = Audience(config.max_viewers, avatar.picture)
-        self._at_release: deque[tuple[int, Callable[[], None]]] = deque()
+        self._ends: deque[tuple[int, Utterance]] = deque()  # whose last chunk is on its way out
         self._tasks: set[asyncio.Task[Any]] = set()
         self._on_end = on_end
         self.guests: set[Callable[[], Awaitable[Any]]] = set()  # called when the session ends
@@ -219,7 +218,7 @@ class Session:
         chunk = self._inbox.take()
         self._playout.put_sound(chunk.sound)
         self._speaker.made_room()
-        self._at_release.extend((index, partial(_tell_end, utterance, True)) for utterance in chunk.ended)
+        self._ends.extend((index, utterance) for utterance in chunk.ended)
         self._latency.taken(index, now, chunk.received_at)
         self._pacer.ticked(now, chunk.received_at)
         for cue in chunk.cues:
@@ -248,8 +247,8 @@ class Session:
         late = self._playout.late - late_before
         self._audience.show(chunk)
         self.motion.release(chunk.index)
-        while self._at_release and self._at_release[0][0] <= chunk.index:
-            self._at_release.popleft()[1]()
+        while self._ends and self._ends[0][0] <= chunk.index:
+            _tell_end(self._ends.popleft()[1], played=True)
         now = self.now()
         stages, report = self._latency.released(chunk.index, now, bool(late))
         self.metrics.chunks.inc()
@@ -280,7 +279,9 @@ class Session:
     def _drop_speech(self) -> None:
         self._speaker.cancel()
         self._direction.drop()
-        for utterance in self._inbox.clear():
+        cut_off = [utterance for _, utterance in self._ends] + self._inbox.clear()
+        self._ends.clear()
+        for utterance in cut_off:
             _tell_end(utterance, played=False)
 
     def _on_failure(self, error: BaseException) -> None:

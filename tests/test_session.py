@@ -96,14 +96,24 @@ async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -
     for _ in range(3):
         await session.speak("a long text", None)
     await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 3)
-    heard, seen = len(peer.audio), len(peer.video)
+    heard, seen, spoken = len(peer.audio), len(peer.video), peer.of_type("spoken")
     session.interrupt()
     await until(lambda: len(peer.video) > seen + 8)
     first, *sounds = peer.audio[heard:]
     assert not first.audio[FADE_SAMPLES:].any() and not any(peak(chunk) for chunk in sounds)
     # Four chunks are 160 ms; what was on its way at the interrupt is among them.
     assert all(jaw == 0 for _, jaw in levels(peer)[seen + 4 :])
-    assert peer.of_type("interrupted") and not peer.of_type("spoken")
+    assert peer.of_type("interrupted") and peer.of_type("spoken") == spoken
+
+
+async def test_what_was_cut_off_at_its_very_end_has_not_been_spoken(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await session.speak("goodbye", None)
+    await until(lambda: bool(session._ends))
+    session.interrupt()
+    seen = len(peer.video)
+    await until(lambda: len(peer.video) > seen + 8)
+    assert not peer.of_type("spoken")
 
 
 def styles(stage: Stage) -> list[Style]:
