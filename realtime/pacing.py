@@ -27,8 +27,8 @@ WATCHED = 50
 GUARD_S = 0.006
 """How early the last packet of a chunk is to be there, at least, before the tick that takes it."""
 
-EARLIER_S, LATER_S = 0.0004, 0.001
-"""Most that the ticks move in one tick: 1 and 2.5 %."""
+EARLIER_S, LATER_S = 0.0008, 0.001
+"""Most that the ticks move in one tick: 2 and 2.5 %."""
 
 NEAR_S = 0.001
 
