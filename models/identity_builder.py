@@ -35,6 +35,7 @@ from models.lips import (
 )
 from models.mouth import MouthInterior
 from models.own_teeth import OwnTeeth, clear_of_teeth, find_teeth
+from models.smile import soften_folds
 from models.warp import Box, node_positions, sample
 
 HEAD_CENTRE_CM = np.array([[0.0, -3.0, 1.5]], np.float32)
@@ -64,7 +65,10 @@ OPEN_MOUTH = 0.05
 that some shut lips seem 0.04 apart; shutting them once more is harmless, but the photo at rest would not be itself."""
 
 SMILE_UNDONE, MOUTH_UNDONE = 0.5, 0.8
-"""Share of the photo's own expression that is taken back with it; its folds stay, so a smile should not vanish."""
+"""Share of the photo's own expression that is taken back with it; traces of its folds stay, so it must not vanish."""
+
+SMILES, FOLDS_BY_SMILE = [ARKIT_INDEX["mouthSmileLeft"], ARKIT_INDEX["mouthSmileRight"]], 1.6
+"""How much of the folds is filled, by the strength of the smile."""
 
 LINE_SEARCH = 0.03
 """How far the line between closed lips may lie from its landmarks, in eye distances."""
@@ -140,7 +144,8 @@ def _shut(
     moved[UPPER_LIP] = open_face.follow(weights, points[UPPER_LIP], upper=True)
     for edge, at in zip((INNER_UPPER, INNER_LOWER), open_face.lips(weights), strict=True):
         moved[list(edge)] = at[np.round(np.linspace(0, len(at) - 1, len(edge))).astype(int)]
-    return open_face.render_far(weights), moved
+    smile = float(fit.expression[SMILES].mean()) * FOLDS_BY_SMILE
+    return soften_folds(open_face.render_far(weights), moved, eye_distance(points), smile), moved
 
 
 def _prepared(
