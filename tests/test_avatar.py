@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from models.avatar import Avatar, StepInput
 from models.blendshapes import ARKIT_INDEX, FaceMotion
 from models.rates import LOOK_AHEADS_MS, SPEECH_CHUNK, SPEECH_RATE, look_ahead_chunks
 from models.style import Style
+from models.training.corpus import read_sound
 
 
 class MotionPicture:
@@ -124,8 +127,10 @@ def test_an_untrained_look_ahead_is_refused_in_words(avatar):
         avatar.initial_state(0, 60)
 
 
-def test_what_is_not_a_number_leaves_no_trace(avatar):
-    chunks = buzz(1.6, 5)
+@pytest.mark.parametrize("language", ["en", "de", "es"])
+def test_what_is_not_a_number_leaves_no_trace(avatar, language):
+    sound = read_sound(Path(__file__).parent / f"fixtures/speech_{language}.opus")
+    chunks = sound[: 40 * SPEECH_CHUNK].reshape(-1, SPEECH_CHUNK)
     broken = chunks.copy()
     broken[10] = np.nan
     clean, hurt = alone(avatar, chunks, 0, 80), alone(avatar, broken, 0, 80)
