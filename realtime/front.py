@@ -165,7 +165,7 @@ class Front:
             raise web.HTTPNotFound
         process = self._of(parts[2]) if parts[1] == "sessions" and len(parts) > 2 else self._processes[0]
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await passing.carry_socket(request, process.http)
+            return await passing.carry_socket(request, process.http, is_live=request.path.endswith("/motion"))
         answer = await passing.forward(request, process.http, request.content if request.body_exists else None)
         if parts[1] == "avatars" and request.method in ("POST", "DELETE") and answer.status < 300:
             name = parts[2] if len(parts) > 2 else answer.headers.get("Location", "/avatars/").split("/")[2]

@@ -23,7 +23,7 @@ async def serve_motion(request: web.Request, session: Session) -> web.WebSocketR
     """Serves one client until it leaves or the session ends."""
     socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S, writer_limit=0)
     await socket.prepare(request)
-    _keep_buffers_small(request)
+    keep_buffers_small(request)
     queue = MotionQueue()
     await socket.send_json(header() | {"session": session.id})
     session.motion.listeners.add(queue.put)
@@ -39,7 +39,8 @@ async def serve_motion(request: web.Request, session: Session) -> web.WebSocketR
     return socket
 
 
-def _keep_buffers_small(request: web.Request) -> None:
+def keep_buffers_small(request: web.Request) -> None:
+    """Little lies between us and a client that does not read."""
     transport = request.transport
     if isinstance(transport, asyncio.Transport):
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from realtime.front import _groups, merged
 from realtime.metrics import Metrics
+from realtime.passing import KEPT_MESSAGES, Newest
 from tests.fake_media import Client
 from tests.fakes import photo
 
@@ -59,6 +60,31 @@ def test_metrics_of_several_processes_are_one_page() -> None:
     assert [s.labels["code"] for s in families["mouthpiece_refused"].samples if s.name.endswith("_total")] == [
         'odd "code"\\'
     ]
+
+
+async def test_a_slow_reader_of_a_live_socket_loses_the_oldest() -> None:
+    sent: list[str | bytes] = []
+    free = asyncio.Event()
+
+    class Slow:
+        async def send_str(self, text: str) -> None:
+            sent.append(text)
+
+        async def send_bytes(self, data: bytes) -> None:
+            await free.wait()
+            sent.append(data)
+
+    newest = Newest()
+    sending = asyncio.create_task(newest.empty_into(Slow()))
+    await newest.send_str("header")
+    await asyncio.sleep(0)
+    for index in range(100):
+        await newest.send_bytes(bytes([index]))
+        await asyncio.sleep(0)
+    free.set()
+    await asyncio.sleep(0.01)
+    sending.cancel()
+    assert sent == ["header", bytes([0]), *(bytes([index]) for index in range(100 - KEPT_MESSAGES, 100))]
 
 
 @pytest.fixture
@@ -121,6 +147,9 @@ async def test_two_processes_serve_as_one_and_a_dead_one_is_replaced(served: tup
         async with http.ws_connect(f"{path}/audio") as socket:
             await socket.send_str('{"type": "hello", "format": "s16le", "rate": 16000, "channels": 1}')
             assert json.loads((await socket.receive(timeout=5)).data) == {"type": "ready"}
+        async with http.ws_connect(f"{path}/motion") as socket:
+            columns = (await socket.receive_json(timeout=5))["columns"]
+            assert len(await socket.receive_bytes(timeout=5)) == 4 + 4 * len(columns)
         again = Client()
         async with http.post("/sessions", json={"sdp": await again.offer(), "resume_token": token}) as answer:
             assert answer.status == 201 and answer.headers["Location"] == path
