@@ -145,9 +145,10 @@ def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
     # Against the sound and the film of the clip after it.
     after = np.roll(np.arange(len(names)), -1).tolist()
     other = ([values[k] for k in after] for values in (tracks["real video"], sounds, labels))
+    out["shuffled sound"] = figures(tracks["from the sound"], *other)  # type: ignore[arg-type]
+    sharp["shuffled sound"] = sharp["from the sound"]
     for row, ratios in sharp.items():
         out[row]["sharpness"] = round(float(np.median(ratios)), 2)
-    out["shuffled sound"] = figures(tracks["from the sound"], *other)  # type: ignore[arg-type]
     return out
 
 
