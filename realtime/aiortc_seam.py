@@ -5,6 +5,8 @@ Senders and receivers of ours take the place of aiortc's inside a transceiver; I
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver, sdp
@@ -55,6 +57,11 @@ def parse_offer(offer: str) -> sdp.SessionDescription:
             raise BadOffer(f"The offer has a section '{kind}'; only audio, video and a data channel are understood.")
         if kinds.count(kind) > 1:
             raise BadOffer(f"The offer has {kinds.count(kind)} {kind} sections; offer one of each kind.")
+    sections = {media.rtp.muxId for media in description.media}
+    for group in description.group:
+        if group.semantic == "BUNDLE" and not set(group.items) <= sections:
+            # aiortc would take the section for one without a transport, and leave its sockets open.
+            raise BadOffer("The offer bundles a section that it does not have; send what createOffer() made.")
     for media in description.media:
         names = {codec.name.lower() for codec in media.rtp.codecs}
         if media.kind == "audio" and AUDIO_CODEC not in names:
@@ -110,6 +117,22 @@ def agree_playout_delay(transceiver: RTCRtpTransceiver, offer: sdp.SessionDescri
                 if extension.uri == URI_PLAYOUT_DELAY:
                     accepted = RTCRtpHeaderExtensionParameters(id=extension.id, uri=extension.uri)
                     transceiver._headerExtensions = [*transceiver._headerExtensions, accepted]
+
+
+def watch_connecting(connection: RTCPeerConnection, on_failure: Callable[[Exception], None]) -> None:
+    """Tells of what goes wrong while ICE and DTLS connect; aiortc runs that in a task that nobody waits for, so that an
+    offer which it cannot connect, or a close at the wrong moment, would be a traceback in the log."""
+    alive, told = weakref.ref(connection), weakref.WeakMethod(on_failure)
+    connect = RTCPeerConnection._RTCPeerConnection__connect  # type: ignore[attr-defined]
+
+    async def connecting() -> None:
+        try:
+            await connect(alive())
+        except Exception as error:  # of any kind: it is whatever a line of aiortc's raises
+            if tell := told():
+                tell(error)
+
+    connection._RTCPeerConnection__connect = connecting  # type: ignore[attr-defined]
 
 
 def packets_received(connection: RTCPeerConnection) -> int:

@@ -97,6 +97,7 @@ class Peer:
         try:
             offer = seam.parse_offer(offer_sdp)
             self._connection = connection = RTCPeerConnection(seam.configuration(self._config))
+            seam.watch_connecting(connection, self._on_no_connection)
             connection.on("connectionstatechange", self._on_state)
             connection.on("datachannel", self._on_channel)
             for media in offer.media:
@@ -235,6 +236,11 @@ class Peer:
                     self._end("never connected")
             elif now_s - heard_s > SILENCE_S and ("video" in self._senders or self._channel is not None):
                 self._end("client gone")
+
+    def _on_no_connection(self, error: Exception) -> None:
+        if self._ending is None:
+            logger.info("a connection could not be made: %s", error)
+        self._end("connection failed")
 
     def _on_state(self) -> None:
         assert self._connection is not None

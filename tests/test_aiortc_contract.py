@@ -18,7 +18,7 @@ from realtime.jitter import JitterConfig
 from realtime.rtp import MediaClock
 from realtime.rtp_receiver import MicrophoneReceiver
 from realtime.rtp_sender import RtpSender
-from tests.fake_media import Client
+from tests.fake_media import Client, until
 
 
 def names_used_on(objects: str) -> set[str]:
@@ -111,3 +111,27 @@ def test_stream_statistics_have_what_a_report_needs():
     assert (statistics.cycles, statistics.max_seq, statistics.packets_lost) == (0, 13, 1)
     assert statistics.fraction_lost == 64
     assert statistics.jitter >= 0
+
+
+async def test_what_goes_wrong_while_connecting_is_told():
+    class Owner:
+        def __init__(self) -> None:
+            self.errors: list[Exception] = []
+
+        def failed(self, error: Exception) -> None:
+            self.errors.append(error)
+
+    owner, client = Owner(), Client()
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    seam.watch_connecting(connection, owner.failed)
+    await connection.setRemoteDescription(aiortc.RTCSessionDescription(await client.offer(), "offer"))
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("no transport")
+
+    connection.getTransceivers()[0].receiver.transport.transport.start = broken
+    await connection.setLocalDescription(await connection.createAnswer())
+    await until(lambda: bool(owner.errors))
+    assert str(owner.errors[0]) == "no transport"
+    await connection.close()
+    await client.close()

@@ -44,6 +44,7 @@ BAD = {
     "no video codec": lambda o: o.replace("VP8", "AV1").replace("H264", "H265"),
     "no rtcp-mux": lambda o: without(o, "a=rtcp-mux"),
     "two videos": lambda o: o + o[o.index("m=video") : o.index("m=application")],
+    "bundle of nothing": lambda o: o.replace("a=group:BUNDLE 0", "a=group:BUNDLE 7"),
     "strange section": lambda o: o.replace("m=video", "m=image"),
 }
 
