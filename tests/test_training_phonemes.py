@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from models.training import (
     pitch_track,
     quick_gru,
 )
+from models.training.phoneme_ablation import without
 from models.training.phoneme_network import DELAYS, VOICE, WIDTHS, PhonemeNetwork
 from models.training.realign import realign, runs
 from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEMES
@@ -306,3 +308,16 @@ def test_lips_close_sooner_where_that_finds_more_of_them():
     assert bias[1] > 0.3
     assert bias[2] > 0.3
     assert not bias[[0, *range(3, 15)]].any()
+
+
+def test_an_ablation_leaves_out_what_it_says():
+    people, made = shard_of([["a", "p"]]), shard_of([["s", "s"]])
+    spans = {
+        "so762": people.spans["x"],
+        "ljspeech": people.spans["x"],
+        "nonspeech": made.spans["x"],
+        "flite-slt": [[0, 2]],
+    }
+    shards = [replace(people, spans=spans), replace(made, spans={"espeak-de": made.spans["x"]})]
+    assert [list(s.spans) for s in without(shards, "so762")] == [["ljspeech", "nonspeech", "flite-slt"], ["espeak-de"]]
+    assert [list(s.spans) for s in without(shards, made=False)] == [["so762", "ljspeech", "nonspeech"]]
