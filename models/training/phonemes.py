@@ -1,7 +1,7 @@
 """Trains the phoneme encoder on cached features and writes its weights.
 
-    python -m models.training.features --data DIR --renderings 0 1 2 3        (once; makes .cache/phonemes)
-    python -m models.training.phoneme_teacher --steps 2400                    (once; better labels for the real clips)
+    python -m models.training.features --data DIR --renderings 0 1 2          (once; makes .cache/phonemes)
+    python -m models.training.phoneme_teacher --steps 1600                    (once; better labels for the real clips)
     python -m models.training.phonemes --steps 9000 [--resume] [--export models/weights/phonemes.onnx]
 
 Reads and writes the cache folder; checkpoints make it resumable. Every rendering of the real clips is labelled as the
@@ -142,8 +142,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--steps", type=int, default=9000)
-    parser.add_argument("--rows", type=int, default=48)
-    parser.add_argument("--frames", type=int, default=320)
+    parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--peak-rate", type=float, default=PEAK_RATE)
     parser.add_argument("--name", default="run", help="names the checkpoint")
