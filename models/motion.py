@@ -40,9 +40,13 @@ EVENT_SIGMA_MS = 12.0
 EVENT_AT_MS = (-5.0, 5.0, 15.0)
 """A frame shows the strongest contact at these times from its middle: on film, lips close about 25 ms before the label
 says so."""
-EVENT_FROM, EVENT_FULL = 0.07, 0.24
+EVENT_FROM, EVENT_FULL = 0.04, 0.17
 """Evidence below the first is no contact at all, above the second a whole one. Low, for an unsure encoder
 spreads its word over a longer time, and a P that stays open is seen by all; open vowels leave a wide margin."""
+
+BETWEEN_REACH, BETWEEN_FROM, BETWEEN_FULL = 6, 0.35, 0.60
+"""Two seals within 60 ms of a frame part in it if its evidence is so much lower than that of both: "papa" is not one
+long P, and a frame that is held for either shows neither."""
 
 APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 25.0, 0.40, 0.15
 """Lips are on their way one frame before and after they meet: flesh does not jump."""
@@ -212,6 +216,7 @@ class MotionModel:
 
         event = self._event[:, :size] / self._event[:, :size].sum(1, keepdims=True)
         closure, teeth, tongue = (event @ (window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])).max(0)
+        parted = _parted_between(window[:, _CLOSURE])
         near = _mean(self._approach[:size], window[:, _CLOSURE] * loud)
         approach = speaking * APPROACH_MOST * min(1.0, near / APPROACH_FULL)
         jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
@@ -220,7 +225,7 @@ class MotionModel:
             lip_open=lip_open * opening,
             rounding=rounding * speaking,
             spread=spread * speaking,
-            closure=max(approach, _ramp(float(closure), EVENT_FROM, EVENT_FULL)),
+            closure=max(approach, _ramp(float(closure), EVENT_FROM, EVENT_FULL) * (1 - parted)),
             labiodental=_ramp(float(teeth), EVENT_FROM, EVENT_FULL),
             flare=flare * speaking,
             tongue=float(tongue) * speaking,
@@ -233,6 +238,15 @@ def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion
     added = idle.weights.copy()
     added[MOUTH] *= 1 - YIELDED * rounded
     return FaceMotion(np.clip(speech_weights + added, 0.0, 1.0).astype(np.float32), idle.head, idle.body)
+
+
+def _parted_between(closure: NDArray[np.float32]) -> float:
+    """0..1, how far the frame shown lies in a gap between two seals, from the evidence (n,) of each 10 ms."""
+    first, last = PAST_CHUNKS * MEL_FRAMES, (PAST_CHUNKS + 1) * MEL_FRAMES
+    before = closure[first - BETWEEN_REACH : first + 1].max()
+    after = closure[last - 1 : last + BETWEEN_REACH].max()
+    inside = np.sort(closure[first:last])[-2]  # one of its four may belong to a seal
+    return _ramp(float(min(before, after) - inside), BETWEEN_FROM, BETWEEN_FULL)
 
 
 def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) -> NDArray[np.float32]:

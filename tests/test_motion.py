@@ -222,3 +222,16 @@ def test_combine_stays_in_range() -> None:
     full = np.ones(len(ARKIT_NAMES), np.float32)
     motion = combine(full, IdleMotion(full, np.zeros(6, np.float32), np.zeros(2, np.float32)))
     assert motion.weights.max() == 1.0 and motion.weights.dtype == np.float32
+
+
+@pytest.mark.parametrize("phase", [0.0, 0.01, 0.02, 0.03])
+@pytest.mark.parametrize("vowel_s", [0.08, 0.10, 0.14])
+def test_lips_part_between_two_seals(model: MotionModel, vowel_s: float, phase: float) -> None:
+    first, second = 0.5 + phase, 0.57 + phase + vowel_s
+    spoken = [("ɑ", 0.3, first), ("p", first, first + 0.07), ("ɑ", first + 0.07, second), ("p", second, second + 0.07)]
+    weights, _ = run(model, list(speak([*spoken, ("ɑ", second + 0.07, 1.2)], 1.5)), 2)
+    at = (np.arange(len(weights)) + 0.5) / FPS
+    for start in (first, second):
+        assert weights[(at > start - 0.03) & (at < start + 0.1), CLOSE].max() > 0.95
+    between = weights[(at > first + 0.05) & (at < second + 0.02)]
+    assert between[:, CLOSE].min() < 0.75
