@@ -5,7 +5,7 @@
 
 Reads the pairs, writes a checkpoint, prints figures on people kept back beside those of the drawn mouth alone. Guided
 by three pictures (drawn open, at rest, where it is open), it answers a residual and how much of it to take, within a
-soft window; it keeps nothing between frames. It goes into the product only if it wins on people kept back.
+soft window; it keeps nothing between frames. `docs/faces.md` says what it reached and why the product runs without it.
 """
 
 from __future__ import annotations
