@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.curves import smoothstep
+
 SMALL_PX = 128
 ROUNDS = 3
 
@@ -39,12 +41,12 @@ def body_hold(
     person = _person(_shrunk(picture, SMALL_PX), oval * scale, chin * scale, unit_px * scale)
     y = (np.arange(SMALL_PX, dtype=np.float32) + 0.5) / scale
     above = (chin[1] - y) / unit_px
-    reach = _smooth((SHOULDERS_ABOVE_CHIN - above) / (SHOULDERS_ABOVE_CHIN - FULL_ABOVE_CHIN))
-    reach = reach * _smooth((size - y) / (BOTTOM_REACH * unit_px))
+    reach = smoothstep((SHOULDERS_ABOVE_CHIN - above) / (SHOULDERS_ABOVE_CHIN - FULL_ABOVE_CHIN))
+    reach = reach * smoothstep((size - y) / (BOTTOM_REACH * unit_px))
     face = np.ones((SMALL_PX, SMALL_PX), np.uint8)
     cv2.fillConvexPoly(face, _outline(oval * scale), (0,))
     away = cv2.distanceTransform(face, cv2.DIST_L2, 5) / (unit_px * scale)
-    person *= _smooth((away - FROM_OVAL) / (FULL_FROM_OVAL - FROM_OVAL))
+    person *= smoothstep((away - FROM_OVAL) / (FULL_FROM_OVAL - FROM_OVAL))
     soft = cv2.GaussianBlur(person, (0, 0), SOFT * unit_px * scale) * reach[:, None]
     return np.asarray(_shrunk(soft, nodes), np.float32)
 
@@ -72,8 +74,3 @@ def _outline(oval: NDArray[np.floating]) -> NDArray[np.int32]:
 
 def _shrunk(picture: NDArray, side: int) -> NDArray:
     return np.asarray(cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA))
-
-
-def _smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)

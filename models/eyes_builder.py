@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.curves import smoothstep
 from models.lid_skin import (
     BESIDE,
     HIDDEN_LEAST,
@@ -20,7 +21,6 @@ from models.lid_skin import (
     lid_skin,
     lightest,
     lowered_lashes,
-    smooth,
 )
 
 BEYOND = 0.015
@@ -93,7 +93,7 @@ def build_eye(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating], left: 
     corners = points[[names["upper"][0], names["upper"][-1]], 0] - x0 + BEYOND * unit * np.array([-1, 1], np.float32)
     lower = lower + _missed_below(patch, lower, corners, unit)
     inner = np.minimum(columns - corners[0], corners[1] - columns)
-    taper = smooth((inner + 0.02 * unit) / (0.06 * unit)).astype(np.float32)
+    taper = smoothstep((inner + 0.02 * unit) / (0.06 * unit)).astype(np.float32)
     closing = _smile_line(lower, corners) + 0.006 * unit * taper
     skin_from = lightest(patch, upper, (-HIDDEN_LEAST, -HIDDEN_MOST), unit)
     lid = lid_skin(patch, skin_from, upper, lower, corners, unit)
@@ -107,7 +107,7 @@ def build_eye(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating], left: 
         lower=lower,
         closing=closing.astype(np.float32),
         skin_from=skin_from,
-        lid_taper=smooth((inner + BESIDE * unit) / (0.8 * BESIDE * unit)).astype(np.float32),
+        lid_taper=smoothstep((inner + BESIDE * unit) / (0.8 * BESIDE * unit)).astype(np.float32),
         taper=taper,
         border=_border(patch.shape[:2], 0.05 * unit),
         lashes=lashes,
@@ -177,4 +177,4 @@ def _radius(iris: NDArray[np.float32]) -> float:
 
 def _border(shape: tuple[int, int], reach: float) -> NDArray[np.float32]:
     rows, columns = (np.minimum(np.arange(n), np.arange(n)[::-1]) / max(reach, 1) for n in shape)
-    return (smooth(rows)[:, None] * smooth(columns)).astype(np.float32)
+    return (smoothstep(rows)[:, None] * smoothstep(columns)).astype(np.float32)

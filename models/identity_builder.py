@@ -6,7 +6,6 @@ Fit, lip line, displacement fields of both layers, lip contours, head depth and 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.body import body_hold
+from models.curves import smoothstep
 from models.eyes import Eyes
 from models.face_model import FaceModel
 from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
@@ -247,7 +247,7 @@ def _textures(
     size = picture.shape[0]
     along, below = upper.coordinates(node_positions(Box(0, 0, size, size), 1))
     wedge = upper.wedge_px(along, upper=True)
-    alpha = _smooth((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
+    alpha = smoothstep((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
     alpha = np.where((along > 0) & (along < 1), alpha, 0)
     base = with_inner_lip(picture, lower, INNER_STRIP * unit, upper=False)
     lip = with_inner_lip(picture, upper, INNER_STRIP * unit, upper=True)
@@ -278,13 +278,7 @@ def _head(
     under = ((node_positions(everything, step) - chin) @ line.down) / (HOLD_REACH * unit)
     at = np.arange(nodes) * step + (step - 1) / 2
     inside = (np.minimum(at, size - 1 - at) - step) / (BORDER_REACH * unit)
-    border = _smooth(inside)[:, None] * _smooth(inside)
-    hold = _smooth(1 - distance / HOLD_REACH) * (1 - _smooth(under)) * border
+    border = smoothstep(inside)[:, None] * smoothstep(inside)
+    hold = smoothstep(1 - distance / HOLD_REACH) * (1 - smoothstep(under)) * border
     soft = blurred(np.stack([z[..., 0], hold], -1).astype(np.float32), 0.12 * unit / step)
     return soft[..., 0], soft[..., 1] * border
-
-
-def _smooth(x: NDArray[Any]) -> NDArray[np.floating]:
-    """0 below 0, 1 above 1, a smooth step between."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.curves import smoothstep
+
 Array = NDArray[np.float32]
 
 RIM = 0.035
@@ -37,11 +39,6 @@ def blurred(line: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return soft.T.reshape(line.shape).astype(np.float32)
 
 
-def smooth(x: NDArray[np.floating]) -> NDArray[np.floating]:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
-
-
 def lid_skin(
     patch: NDArray[np.uint8], skin_from: Array, upper: Array, lower: Array, corners: Array, unit: float
 ) -> NDArray[np.uint8]:
@@ -58,7 +55,7 @@ def lid_skin(
     light = 0.09 * middle * np.exp(-0.5 * ((down - 0.52) / 0.20) ** 2) - 0.05 * (1 - middle) * (down > 0)
     light -= 0.06 * middle * np.exp(-0.5 * ((rows - (upper - 0.35 * RIM * unit)) / (0.013 * unit)) ** 2)
     light -= 0.14 * np.exp(-0.5 * np.clip((last - rows) / (0.016 * unit), 0, None) ** 2) * (down > 0) * (down < 1)
-    light *= np.clip(1 - beside / (BESIDE * unit), 0, 1) * smooth((rows - skin_from) / (0.04 * unit))
+    light *= np.clip(1 - beside / (BESIDE * unit), 0, 1) * smoothstep((rows - skin_from) / (0.04 * unit))
     lid *= 1 + light[..., None]
     # Grain of the skin below the eye, mirrored about the lower rim.
     mirrored = lower + UNDER * unit + np.abs(lower - rows) * 0.7

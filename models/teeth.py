@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.curves import smoothstep
+
 Array = NDArray[np.float32]
 RowName = Literal["teeth_upper", "teeth_lower"]
 
@@ -151,14 +153,14 @@ def _crown(
     place = place + out * bulge[..., None]
     vertices = np.stack([place[..., 0], y, place[..., 1]], -1).reshape(-1, 3)
 
-    apart = _smooth((np.abs(u) - GAP_FROM) / (1 - GAP_FROM))
-    bright = arch.tones[index] * (1 - GAP_DARK * apart * (0.55 + 0.45 * _smooth((v - 0.05) / 0.3)))
+    apart = smoothstep((np.abs(u) - GAP_FROM) / (1 - GAP_FROM))
+    bright = arch.tones[index] * (1 - GAP_DARK * apart * (0.55 + 0.45 * smoothstep((v - 0.05) / 0.3)))
     # The thin edge lets light through, the neck is yellower and takes the gum's red.
-    bright = bright * (1 - 0.10 * _smooth((0.22 - v) / 0.22)) * (1 - 0.05 * v)
+    bright = bright * (1 - 0.10 * smoothstep((0.22 - v) / 0.22)) * (1 - 0.05 * v)
     yellow = _colourful(tooth, gum) * (0.02 + 0.05 * v + (0.045 if index == CANINE else 0.0))
     yellow = yellow[..., None] * np.array([1.0, 0.25, 0.0])
     colours = tooth * (1 - yellow) * bright[..., None]
-    red = (0.16 * _smooth((v - 0.8) / 0.2) + 0.22 * apart)[..., None]
+    red = (0.16 * smoothstep((v - 0.8) / 0.2) + 0.22 * apart)[..., None]
     colours = colours * (1 - red) + red * gum * (bright * 0.8)[..., None]
     triangles = grid_triangles(ALONG, ACROSS, flipped=arch.up < 0)
     return Row(vertices.astype(np.float32), triangles, colours.reshape(-1, 3).astype(np.float32))
@@ -176,9 +178,9 @@ def _gum(arch: Arch, along: Array, normal: Array, length: Array, tooth: Array, g
     y = arch.edge_y + arch.up * (0.08 + short + v * (0.95 * heights + 0.9))
     place, out = _on_arc(at, along, normal, length)
     above = np.abs(y - arch.edge_y) / heights
-    outwards = -0.28 + 0.20 * _smooth((above - 0.9) / 0.3) - 0.03 * u**2 + 0.06 * np.clip(above - 1.1, 0, 1)
+    outwards = -0.28 + 0.20 * smoothstep((above - 0.9) / 0.3) - 0.03 * u**2 + 0.06 * np.clip(above - 1.1, 0, 1)
     place = place + out * outwards[..., None]
-    pink = _smooth((above - 0.52) / 0.14)[..., None]
+    pink = smoothstep((above - 0.52) / 0.14)[..., None]
     deep = (1 - 0.25 * np.clip(above - 1.0, 0, 1) - 0.10 * u**2)[..., None]
     colours = (1 - pink) * (0.16 * tooth + 0.12 * gum) + pink * gum * deep
     vertices = np.stack([place[..., 0], y, place[..., 1]], -1).reshape(-1, 3).astype(np.float32)
@@ -193,8 +195,3 @@ def _joined(parts: list[Row]) -> Row:
         np.concatenate([part.triangles + start for part, start in zip(parts, starts, strict=True)]).astype(np.int32),
         np.concatenate([part.colours for part in parts]),
     )
-
-
-def _smooth(x: NDArray) -> NDArray[np.floating]:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
