@@ -88,9 +88,7 @@ INNER_COLUMNS = slice(6, 32)
 
 
 def step_px(size_px: int) -> int:
-    """Pixels between the nodes of the displacement grid: about 256 nodes across the picture, finer on small ones."""
-    if size_px < 384:
-        return 1
+    """Pixels between the nodes of the displacement grid: 128 to 256 nodes across the picture."""
     return 4 if size_px > 640 and size_px % 4 == 0 else 2
 
 
