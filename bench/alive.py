@@ -20,6 +20,7 @@ from models.avatar import Avatar, StepInput
 from models.blendshapes import ARKIT_INDEX, FaceMotion
 from models.gaze import FULL_DOWN_DEG, FULL_SIDE_DEG, FULL_UP_DEG
 from models.idle import IdleModel, sway_deg
+from models.motion import MOUTH
 from models.rates import CHUNK_MS, DEFAULT_LOOK_AHEAD_MS, FPS, LOOK_AHEADS_MS, SPEECH_CHUNK, SPEECH_RATE
 from models.style import Style
 from models.training.espeak import speak
@@ -28,7 +29,6 @@ from models.voice import VoiceFeatures
 BLINK = ARKIT_INDEX["eyeBlinkLeft"]
 LOOK = {name.removeprefix("eyeLook"): i for name, i in ARKIT_INDEX.items() if name.startswith("eyeLook")}
 AWAY_DEG = 4.0
-MOUTH = [i for name, i in ARKIT_INDEX.items() if name.startswith(("mouth", "jaw", "tongue"))]
 JAW, CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
 JAW_GAP = 0.4
 """Gap of the lips (outer-eye-corner distances) of jawOpen 1, as on film."""
