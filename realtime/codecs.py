@@ -180,7 +180,8 @@ def vp8_payloads(frame: bytes, picture_id: int) -> list[bytes]:
 
 
 class OpusEncoder:
-    """Speech as mono Opus packets of 20 ms."""
+    """Speech as mono Opus packets of 20 ms, by CELT alone (`lowdelay`). Beside `voip` at this rate it takes less than
+    half the CPU, adds 2.5 ms of delay instead of 6.5, and stays nearer to the waveform."""
 
     def __init__(self, bitrate_bps: int) -> None:
         codec = av.CodecContext.create("libopus", "w")
@@ -188,7 +189,12 @@ class OpusEncoder:
         codec.sample_rate, codec.layout, codec.format = AUDIO_RATE, "mono", "s16"
         codec.bit_rate = bitrate_bps
         codec.time_base = Fraction(1, AUDIO_RATE)
-        codec.options = {"application": "voip", "frame_duration": "20", "compression_level": "5"}
+        codec.options = {
+            "application": "lowdelay",
+            "frame_duration": "20",
+            "compression_level": "5",
+            "vbr": "constrained",  # or else it spends nearly twice the bitrate
+        }
         self._codec = codec
 
     def encode(self, samples: NDArray[np.int16], pts: int) -> bytes:
@@ -215,4 +221,5 @@ class OpusDecoder:
             frames = self._codec.decode(av.Packet(payload)) if payload else []
         except av.FFmpegError:
             return np.zeros(0, np.int16)
-        return np.concatenate([np.zeros(0, np.int16), *(frame.to_ndarray()[0] for frame in frames)])
+        sounds = [frame.to_ndarray()[0] for frame in frames]
+        return sounds[0] if len(sounds) == 1 else np.concatenate([np.zeros(0, np.int16), *sounds])

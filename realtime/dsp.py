@@ -7,7 +7,6 @@ for the sound after it.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from models.rates import SPEECH_RATE
@@ -29,21 +28,39 @@ def _low_pass() -> NDArray[np.float32]:
 
 LOW_PASS = _low_pass()
 
+BLOCK = TAPS - 1
+"""Samples that are filtered at a time by one matrix product: an output needs its own block and the one before."""
+
+
+def _by_blocks() -> NDArray[np.float32]:
+    """(2 * BLOCK, BLOCK / 3): column k holds the taps where output k of a block finds its samples. The taps are
+    symmetric; every output ends on the newest sample of its group of three."""
+    outputs = BLOCK // DECIMATION
+    matrix = np.zeros((2 * BLOCK, outputs), np.float32)
+    for k in range(outputs):
+        first = DECIMATION * (k + 1) - 1
+        matrix[first : first + TAPS, k] = LOW_PASS
+    return matrix
+
+
+EARLIER, LATER = np.split(_by_blocks(), 2)
+
 
 class Decimator:
     """48 kHz to 16 kHz, for one continuous sound. Its only state is the last `TAPS - 1` samples."""
 
     def __init__(self) -> None:
-        self._tail = np.zeros(TAPS - 1, np.float32)
+        self._tail = np.zeros(BLOCK, np.float32)
 
     def step(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """(3 n,) float32 at 48 kHz to (n,) float32 at 16 kHz."""
         if len(samples) % DECIMATION:
             raise ValueError(f"give a multiple of {DECIMATION} samples, not {len(samples)}")
-        line = np.concatenate([self._tail, samples])
-        self._tail = line[len(samples) :].copy()
-        # Every third output ends on the newest sample of its group of three. The taps are symmetric.
-        return sliding_window_view(line, TAPS)[DECIMATION - 1 :: DECIMATION] @ LOW_PASS
+        filling = np.zeros(-len(samples) % BLOCK, np.float32)
+        line: NDArray[np.float32] = np.concatenate([self._tail, samples, filling])
+        self._tail = line[len(samples) : len(samples) + BLOCK].copy()
+        blocks = line.reshape(-1, BLOCK)
+        return (blocks[:-1] @ EARLIER + blocks[1:] @ LATER).reshape(-1)[: len(samples) // DECIMATION]
 
 
 def to_int16(samples: NDArray[np.floating] | NDArray[np.int16]) -> NDArray[np.int16]:

@@ -5,7 +5,9 @@ Sender reports say when a timestamp is *presented*, from one epoch for sound and
 
 from __future__ import annotations
 
+import math
 import struct
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +17,9 @@ from numpy.typing import NDArray
 
 NTP_UNIX_S = 2_208_988_800
 """Seconds from the NTP epoch (1900) to the Unix epoch (RFC 5905)."""
+
+RATE_WINDOW_S = 2.0
+"""Time over which the rate sent is told."""
 
 URI_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 URI_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
@@ -54,8 +59,9 @@ def audio_level_dbov(samples: NDArray[np.int16]) -> int:
     """Loudness of (n,) samples in -dBov, 0 (loudest) to 127 (RFC 6464)."""
     if not samples.size:
         return 127
-    power = float(np.mean(np.square(samples, dtype=np.float32))) / 32767.0**2
-    return 127 if power <= 0 else round(min(127.0, max(0.0, -10 * np.log10(power))))
+    floats = samples.astype(np.float32)
+    power = float(floats @ floats) / samples.size / 32767.0**2
+    return 127 if power <= 0 else round(min(127.0, max(0.0, -10 * math.log10(power))))
 
 
 def pack_rtp(
@@ -103,6 +109,27 @@ class ExtensionIds:
             (self.playout_delay, delay),
         )
         return [(number, value) for number, value in pairs if number and value]
+
+
+@dataclass(slots=True)
+class SentRate:
+    """Bits a second over the last `RATE_WINDOW_S`, from the sizes of what was sent."""
+
+    _sent: deque[tuple[float, int]] = field(default_factory=deque)
+    _octets: int = 0
+
+    def sent(self, octets: int, now_s: float) -> None:
+        self._sent.append((now_s, octets))
+        self._octets += octets
+        self._forget(now_s)
+
+    def bps(self, now_s: float) -> float:
+        self._forget(now_s)
+        return 8 * self._octets / RATE_WINDOW_S
+
+    def _forget(self, now_s: float) -> None:
+        while self._sent and self._sent[0][0] < now_s - RATE_WINDOW_S:
+            self._octets -= self._sent.popleft()[1]
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-from realtime.rtp import ExtensionIds, MediaClock, pack_rtp
+from realtime.rtp import ExtensionIds, MediaClock, SentRate, pack_rtp
 
 HISTORY_PACKETS = 256
 """Packets kept for retransmission: a second and more of video at 1 Mbit/s."""
@@ -76,7 +76,7 @@ class RtpSender:
         self._ids, self._mid, self._cname = ExtensionIds(), "", ""
         self._rtx_payload_type: int | None = None
         self._history: OrderedDict[int, _Sent] = OrderedDict()
-        self._recent: deque[tuple[float, int]] = deque(maxlen=512)
+        self._rate = SentRate()
         self._last_pts: int | None = None
         self._reported: OrderedDict[int, float] = OrderedDict()
         self._reports: asyncio.Task[None] | None = None
@@ -103,17 +103,16 @@ class RtpSender:
             await self._send_packet(self.codec.payloadType, sent.sequence, self._ssrc, sent, payload)
             self.packets += 1
             self.octets += len(payload)
-            self._recent.append((wall_s, len(payload)))
+            self._rate.sent(len(payload), wall_s)
         self._last_pts = pts
         self._first_packet.set()
 
     def _wall_s(self) -> float:
         return time.monotonic() + self._wall_offset_s
 
-    def sent_bps(self, window_s: float = 2.0) -> float:
-        """Payload bits a second over the last `window_s`."""
-        since = self._wall_s() - window_s
-        return 8 * sum(size for at, size in self._recent if at >= since) / window_s
+    def sent_bps(self) -> float:
+        """Payload bits a second of late."""
+        return self._rate.bps(self._wall_s())
 
     async def _send_packet(self, payload_type: int, sequence: int, ssrc: int, sent: _Sent, payload: bytes) -> None:
         extensions = self._ids.values(self._mid, sent.level_dbov, self._wall_s())

@@ -21,6 +21,7 @@ from realtime.rtp import (
     BitratePolicy,
     ExtensionIds,
     MediaClock,
+    SentRate,
     audio_level_dbov,
     ntp_timestamp,
     pack_rtp,
@@ -107,6 +108,15 @@ def test_congestion_lowers_the_rate_but_not_before_five_seconds():
     rates = [rate.update(400_000, 900_000, now_s) for now_s in range(8)]
     assert rates[:5] == [1_000_000] * 5
     assert rates[5] == 360_000
+
+
+def test_the_rate_sent_is_that_of_the_last_two_seconds():
+    rate = SentRate()
+    for at_s in range(10):
+        rate.sent(1000 * (at_s + 1), float(at_s))
+    assert rate.bps(9.0) == 8 * (8000 + 9000 + 10_000) / 2
+    assert rate.bps(10.5) == 8 * 10_000 / 2
+    assert rate.bps(60.0) == 0
 
 
 def test_small_changes_are_not_worth_a_key_frame():
