@@ -1,4 +1,5 @@
-"""The inference thread: takes whatever chunk waits in each slot, at most one a slot, and steps them as one batch.
+"""The inference thread: takes whatever chunk waits in each slot, at most one a slot, and steps them as one batch,
+through the models and through voice detection.
 
 Touches one thread and the event loop that it was made in; reads a clock for lateness and timings. Slots are fixed
 at start. A batch that fails is repeated row by row, so that a broken session ends alone. Overload costs pictures,
@@ -26,6 +27,7 @@ from models.style import Style
 from realtime import capacity as machine
 from realtime.errors import Busy
 from realtime.metrics import Metrics
+from realtime.voice_activity import VoiceEvent, VoiceState
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,14 @@ class Stepper(Protocol):
     ) -> tuple[list[AvatarFrame | None], list[Any]]: ...
 
 
+class Listener(Protocol):
+    """Hears where somebody speaks: `voice_activity.VoiceDetector`, or a fake of it."""
+
+    def step(
+        self, chunks: Sequence[NDArray[np.float32]], states: Sequence[VoiceState]
+    ) -> tuple[list[list[VoiceEvent]], list[VoiceState]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class StepRequest:
     """One chunk of one session. index: its place in the session's timeline; due_at: when the frame that comes out
@@ -73,18 +83,22 @@ class StepRequest:
 @dataclass(frozen=True, slots=True)
 class StepResult:
     """frame: None during the first look-ahead chunks. index: the frame's place in the session's timeline.
+    heard: the place of the chunk that went in; voice: what began or ended in it; is_speaking: whether it is speech.
     queue_ms: from `submit` to the step; ready_at: when the step was done, on the event loop's clock."""
 
     index: int
     frame: AvatarFrame | None
+    heard: int
+    voice: list[VoiceEvent]
+    is_speaking: bool
     queue_ms: float
     ready_at: float
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """A session's place in the engine. credit: pictures it may have drawn; it, `state`, `indices`, `undrawn` belong
-    to the inference thread."""
+    """A session's place in the engine. credit: pictures it may have drawn; it, `state`, `voice`, `indices`, `undrawn`
+    belong to the inference thread."""
 
     engine: Engine
     state: Any
@@ -93,6 +107,7 @@ class Slot:
     on_failure: Callable[[BaseException], None]
     waiting: deque[StepRequest] = field(default_factory=deque)
     indices: deque[int] = field(default_factory=deque)
+    voice: VoiceState = field(default_factory=VoiceState)
     undrawn: int = 0
     credit: float = 1.0
     closed: bool = False
@@ -111,11 +126,11 @@ class Slot:
 class Engine:
     """Owns the thread; all methods are called from the event loop. capacity: sessions at once; 0: as measured."""
 
-    def __init__(self, stepper: Stepper, capacity: int, metrics: Metrics) -> None:
+    def __init__(self, stepper: Stepper, listener: Listener, capacity: int, metrics: Metrics) -> None:
         self.capacity = capacity or UNMEASURED
         self._measures = not capacity
         self._pictures = machine.PictureShare()
-        self._stepper = stepper
+        self._stepper, self._listener = stepper, listener
         self._metrics = metrics
         self._slots: list[Slot] = []
         self._wakeup = threading.Condition()
@@ -209,18 +224,21 @@ class Engine:
             self._metrics.skipped_pictures.inc(request.generator is not None and not draw)
             inputs.append(StepInput(request.chunk, request.generator if draw else None, request.style))
             slot.indices.append(request.index)
-        outcomes = self._outcomes(inputs, [slot for slot, _, _ in rows])
+        slots = [slot for slot, _, _ in rows]
+        outcomes = self._outcomes(inputs, slots)
+        voices, states = self._listener.step([row.chunk for row in inputs], [slot.voice for slot in slots])
         ready = self.now()
         self._metrics.step_s.observe(ready - started)
         self._metrics.batch_rows.observe(len(rows))
         deliveries: list[tuple[Slot, StepResult | BaseException]] = []
-        for (slot, request, _), outcome in zip(rows, outcomes, strict=True):
+        for (slot, request, _), outcome, voice, slot.voice in zip(rows, outcomes, voices, states, strict=True):
             if isinstance(outcome, BaseException):
                 deliveries.append((slot, outcome))
                 continue
             index = slot.indices.popleft() if len(slot.indices) > slot.look_ahead_chunks else -1
             queue_ms = (started - request.submitted_at) * 1000
-            deliveries.append((slot, StepResult(index, outcome, queue_ms, ready)))
+            result = StepResult(index, outcome, request.index, voice, slot.voice.speaking, queue_ms, ready)
+            deliveries.append((slot, result))
         # RuntimeError: the loop was closed while we worked; nobody is left to hear of it.
         try:
             self._loop.call_soon_threadsafe(_deliver, deliveries)

@@ -77,11 +77,11 @@ class Service:
         kept = store or AvatarStore(config)
         speech = speech or synthesizer(config.tts)
         metrics = Metrics()
-        engine = Engine(stepper, config.engine.capacity, metrics)
+        engine = Engine(stepper, VoiceDetector(), config.engine.capacity, metrics)
         avatars = IdentityCache(
             load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes, metrics
         )
-        shared = Shared(engine, VoiceDetector(), speech, metrics, avatars.get, kept.style, config.session)
+        shared = Shared(engine, speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default, sign)
         films = Films(config, speech, film_command)
         return Service(config, metrics, engine, kept, avatars, speech, sessions, films, asyncio.Lock())

@@ -71,7 +71,7 @@ class Session:
         self._delay_chunks = look_ahead_chunks(look_ahead_ms)
         self._inbox = Inbox(config.microphone_queue_ms, config.speech_queue_s, config.speech_lead_ms)
         self._speaker = Speaker(self._inbox.speech, shared.synthesizer, self._tell_error)
-        self._activity = Activity(shared.detector)
+        self._activity = Activity()
         self._direction, self._hush = Direction(style), Hush()
         self._latency = LatencyMeter(self._delay_chunks)
         self._audience = Audience(config.max_viewers, avatar.picture)
@@ -85,7 +85,7 @@ class Session:
         self._alone_until = self._begun_at + config.connect_timeout_s
         self._playout = Playout(self._begun_at, self._delay_chunks, config.margin_ms / 1000, avatar.picture)
         self._pacer = Pacer(self._playout)
-        self._slot = shared.engine.open(secrets.randbits(31), look_ahead_ms, self._on_frame, self._on_failure)
+        self._slot = shared.engine.open(secrets.randbits(31), look_ahead_ms, self._on_result, self._on_failure)
 
     def start(self) -> None:
         self.metrics.sessions_started.inc()
@@ -213,7 +213,7 @@ class Session:
             self._on_failure(error)
 
     def _take(self) -> None:
-        """A chunk goes in: to be played later, to the models, to voice detection."""
+        """A chunk goes in: to be played later, and to the models."""
         index, now = self._playout.next_take, self.now()
         chunk = self._inbox.take()
         self._playout.put_sound(chunk.sound)
@@ -229,16 +229,17 @@ class Session:
         if strength != 1.0 or heard != style.listening:
             style = replace(style, mouth=style.mouth * strength, listening=heard)
         self._slot.submit(index, chunk.speech, self._avatar.generator, style, self._playout.due(frame))
-        for message in self._activity.step(index, chunk.speech, chunk.origin is Origin.SPEECH, now):
-            self.tell(message)
+        self._activity.is_pushed = chunk.origin is Origin.SPEECH
 
-    def _on_frame(self, result: StepResult) -> None:
+    def _on_result(self, result: StepResult) -> None:
         if result.frame is not None:
             self.motion.put(result.index, result.frame.motion)
             self._latency.ready(result.index, result.ready_at, result.queue_ms, result.frame.stage_ms)
             if result.frame.picture is not None:
                 self._pacer.ready(result.index, result.ready_at)
                 self._playout.put_picture(result.index, result.frame.picture)
+        for message in self._activity.heard(result.heard, result.voice, result.is_speaking, self.now()):
+            self.tell(message)
 
     def _release(self) -> None:
         """A chunk comes out: to the viewers, with what was to be told at that moment."""

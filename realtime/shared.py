@@ -14,7 +14,6 @@ from realtime.engine import Engine
 from realtime.identity_cache import WarmAvatar
 from realtime.metrics import Metrics
 from realtime.tts import SpeechSynthesizer
-from realtime.voice_activity import VoiceDetector
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,6 @@ class Shared:
     avatar's sessions start with."""
 
     engine: Engine
-    detector: VoiceDetector
     synthesizer: SpeechSynthesizer
     metrics: Metrics
     load_avatar: Callable[[str], Awaitable[WarmAvatar]]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from realtime.media import MediaChunk, MediaEnded, MediaSource, PeerEvents
 from realtime.service import Service
 from realtime.sessions import PeerMaker
 from realtime.tts import Voice
+from realtime.voice_activity import SpeechStarted, SpeechStopped, VoiceEvent, VoiceState
 from realtime.webrtc import PeerStats
 
 SIZE_PX = 64
@@ -91,6 +92,24 @@ class FakeAvatar:
         motion.weights[JAW] = levels[0] * row.style.mouth
         picture = row.generator.render(motion) if row.generator else None
         return AvatarFrame(index, motion, picture, {"encoder": 0.1, "motion": 0.1, "picture": 0.1}), after
+
+
+class FakeListener:
+    """Keeps `VoiceDetector`'s contract: a chunk with a sample over `LOUD` is speech, at once."""
+
+    LOUD = 0.9
+
+    def step(
+        self, chunks: Sequence[NDArray[np.float32]], states: Sequence[VoiceState]
+    ) -> tuple[list[list[VoiceEvent]], list[VoiceState]]:
+        events: list[list[VoiceEvent]] = []
+        after = []
+        for chunk, state in zip(chunks, states, strict=True):
+            speaking = bool(chunk.max() > self.LOUD)
+            changed = SpeechStarted() if speaking else SpeechStopped()
+            events.append([changed] if speaking != state.speaking else [])
+            after.append(replace(state, speaking=speaking))
+        return events, after
 
 
 class FakeSynthesizer:

@@ -16,8 +16,9 @@ from models.style import Style
 from realtime.engine import LEAST_MEASURED, MAX_UNDRAWN, MAX_WAITING, UNMEASURED, Engine, Slot, StepResult
 from realtime.errors import Busy
 from realtime.metrics import Metrics
+from realtime.voice_activity import SpeechStarted, SpeechStopped
 from tests.fake_media import until
-from tests.fakes import JAW, FakeAvatar, FakeGenerator
+from tests.fakes import JAW, FakeAvatar, FakeGenerator, FakeListener
 
 FAR = 1e12
 """A time by which everything is in time."""
@@ -58,7 +59,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 async def engine(avatar: FakeAvatar, metrics: Metrics) -> AsyncIterator[Engine]:
-    engine = Engine(avatar, capacity=3, metrics=metrics)
+    engine = Engine(avatar, FakeListener(), capacity=3, metrics=metrics)
     await engine.start()
     avatar.batches.clear()
     yield engine
@@ -75,6 +76,19 @@ async def test_frames_carry_the_index_of_their_sound(engine: Engine, look_ahead_
     assert all(result.frame is None for result in client.results[:delay])
     frames = [(result.index, result.frame.motion.weights[JAW]) for result in client.results if result.frame]
     assert frames == [(100 + i, pytest.approx(i / 10)) for i in range(8 - delay)]
+
+
+async def test_speech_is_told_with_the_chunk_that_it_began_in(engine: Engine) -> None:
+    client, quiet = Client(engine, 80), Client(engine, 80)
+    for i, level in enumerate((0.1, 1.0, 1.0, 0.2, 0.1)):
+        client.submit(70 + i, level)
+        quiet.submit(i, 0.2)
+        await client.until(results=i + 1)
+    told = [(result.heard, [type(event) for event in result.voice], result.is_speaking) for result in client.results]
+    assert told == [
+        (70, [], False), (71, [SpeechStarted], True), (72, [], True), (73, [SpeechStopped], False), (74, [], False)
+    ]  # fmt: skip
+    assert not any(result.voice for result in quiet.results)
 
 
 async def test_no_free_place_is_busy_and_a_place_given_back_is_free(engine: Engine) -> None:
@@ -198,7 +212,7 @@ async def test_the_loop_runs_while_the_thread_computes(engine: Engine, avatar: F
 
 
 async def test_what_nobody_set_is_measured(avatar: FakeAvatar, metrics: Metrics) -> None:
-    engine = Engine(avatar, capacity=0, metrics=metrics)
+    engine = Engine(avatar, FakeListener(), capacity=0, metrics=metrics)
     assert engine.capacity == UNMEASURED
     avatar.before_step = lambda: time.sleep(0.05)
     await engine.measure(FakeGenerator())  # type: ignore[arg-type]
@@ -218,7 +232,7 @@ async def test_under_overload_all_lose_pictures_alike_and_none_loses_sound(metri
             time.sleep(draw_s)
             return super().render(motion)
 
-    engine = Engine(FakeAvatar(), capacity=sessions, metrics=metrics)
+    engine = Engine(FakeAvatar(), FakeListener(), capacity=sessions, metrics=metrics)
     await engine.start()
     clients, generator = [Client(engine) for _ in range(sessions)], SlowGenerator()
     loop = asyncio.get_running_loop()

@@ -42,10 +42,12 @@ def sentence() -> NDArray[np.float32]:
     return sound[: len(sound) // SPEECH_CHUNK * SPEECH_CHUNK]
 
 
-def events_of(detector: VoiceDetector, sound: NDArray[np.float32], piece: int = SPEECH_CHUNK) -> list[tuple[int, type]]:
-    state, found = VoiceState(), []
+def events_of(
+    detector: VoiceDetector, sound: NDArray[np.float32], piece: int = SPEECH_CHUNK, state: VoiceState | None = None
+) -> list[tuple[int, type]]:
+    state, found = state or VoiceState(), []
     for at in range(0, len(sound), piece):
-        events, state = detector.step(sound[at : at + piece], state)
+        (events,), (state,) = detector.step([sound[at : at + piece]], [state])
         found += [(at // SPEECH_CHUNK, type(event)) for event in events]
     return found
 
@@ -72,12 +74,19 @@ def test_silence_hum_and_noise_are_no_speech(detector: VoiceDetector) -> None:
 
 
 def test_sessions_do_not_hear_each_other(detector: VoiceDetector, sentence: NDArray[np.float32]) -> None:
-    quiet = VoiceState()
-    loud = VoiceState()
+    """Together, in any order and with windows that end at different places, each hears what it would hear alone."""
+    sounds = [sentence, np.zeros_like(sentence), np.roll(sentence, 5000), sentence]
+    states = [VoiceState(waiting=np.zeros(waiting, np.float32)) for waiting in (0, 100, 250, 500)]
+    alone = [events_of(detector, sound, state=state) for sound, state in zip(sounds, states, strict=True)]
+    together: list[list[tuple[int, type]]] = [[] for _ in sounds]
     for at in range(0, len(sentence), SPEECH_CHUNK):
-        _, loud = detector.step(sentence[at : at + SPEECH_CHUNK], loud)
-        events, quiet = detector.step(np.zeros(SPEECH_CHUNK, np.float32), quiet)
-        assert not events
+        rows = np.roll(range(len(sounds)), at).tolist()
+        events, after = detector.step([sounds[r][at : at + SPEECH_CHUNK] for r in rows], [states[r] for r in rows])
+        for row, its, state in zip(rows, events, after, strict=True):
+            states[row] = state
+            together[row] += [(at // SPEECH_CHUNK, type(event)) for event in its]
+    assert [kind for _, kind in alone[0]] == [SpeechStarted, SpeechStopped] and not alone[1]
+    assert together == alone
 
 
 def test_a_click_does_not_start_speech_nor_a_breath_end_it() -> None:
