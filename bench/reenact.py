@@ -135,7 +135,7 @@ def measure(data: Path, task: Path, count: int) -> dict[str, dict[str, float]]:
         for row, frames in rows.items():
             points, detail = tracked(frames, Landmarker(task))
             tracks.setdefault(row, []).append(points)
-            parted = _aperture(points) > PARTED
+            parted = aperture(points) > PARTED
             sharp.setdefault(row, []).extend((detail[parted] / detail[0]).tolist())
         sounds.append(sound)
         print(f"\rreenactment: clip {number + 1} of {len(names)}", end="", flush=True)
@@ -159,7 +159,7 @@ def figures(
     labels: list[list[measures.Phone]],
 ) -> dict[str, float]:
     """Of one row: clips as tracked, as the real film has them, their sounds and phones."""
-    matched = [_correlation(_aperture(a), _aperture(b)) for a, b in zip(seen, real, strict=True)]
+    matched = [correlation(aperture(a), aperture(b)) for a, b in zip(seen, real, strict=True)]
     times, points, pieces, phones, rounding, at = [], [], [], [], [], 0.0
     for track, sound, spoken in zip(seen, sounds, labels, strict=True):
         seconds = np.arange(len(track)) / 25
@@ -182,9 +182,9 @@ def figures(
         "closure": round(closures["closure"], 3),
         "false_closure": round(closures["false_closure"], 3),
         "labiodental": round(measures.labiodentals(whole, phones), 3),
-        "rounding": round(_correlation(-whole.width, np.concatenate(rounding)), 3),
+        "rounding": round(correlation(-whole.width, np.concatenate(rounding)), 3),
         "aperture_p95": round(float(np.percentile(whole.aperture, 95)), 3),
-        "above_8hz": round(float(np.mean([measures.share_above(_aperture(track), 8) for track in seen])), 3),
+        "above_8hz": round(float(np.mean([measures.share_above(aperture(track), 8) for track in seen])), 3),
         "silent_sigma": round(measures.silent_lips(whole, heard_all, SPEECH_RATE), 4),
         "jitter": round(float(np.median(jitters)), 4),
         "clips": len(seen),
@@ -203,7 +203,7 @@ def _levels(encoder: PhonemeEncoder, sound: Array, frames: int) -> Array:
     return np.concatenate(out)
 
 
-def _aperture(points: NDArray[np.float64]) -> NDArray[np.floating]:
+def aperture(points: NDArray[np.float64]) -> NDArray[np.floating]:
     return measures.Track(np.arange(len(points)) / 25, points).aperture
 
 
@@ -216,7 +216,7 @@ def _rounding(spoken: list[measures.Phone], seconds: NDArray[np.floating]) -> ND
     return np.asarray(np.convolve(np.pad(out, 2, mode="edge"), np.ones(5) / 5, mode="valid"))
 
 
-def _correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+def correlation(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     count = min(len(a), len(b))
     a, b = a[:count] - a[:count].mean(), b[:count] - b[:count].mean()
     return float(a @ b / np.sqrt((a @ a) * (b @ b) + 1e-12))
