@@ -37,16 +37,14 @@ HISTORY_CHUNKS = PAST_CHUNKS + 1 + max(DELAYS)
 FRAME_MS = CHUNK_MS / MEL_FRAMES
 
 EVENT_SIGMA_MS = 12.0
-EVENT_AT_MS = (-5.0, 5.0, 15.0)
-"""A frame shows the strongest contact at these times from its middle: on film, lips close about 25 ms before the label
-says so."""
-EVENT_FROM, EVENT_FULL = 0.04, 0.17
-"""Evidence below the first is no contact at all, above the second a whole one. Low, for an unsure encoder
-spreads its word over a longer time, and a P that stays open is seen by all; open vowels leave a wide margin."""
-
-BETWEEN_REACH, BETWEEN_FROM, BETWEEN_FULL = 6, 0.35, 0.60
-"""Two seals within 60 ms of a frame part in it if its evidence is so much lower than that of both: "papa" is not one
-long P, and a frame that is held for either shows neither."""
+EVENT_SHOWN_MS = 10.0
+"""A frame shows the strongest contact this near to its middle, so that none falls between two frames."""
+EVENT_REACH_MS, EVENT_FROM, EVENT_FULL = 60.0, 0.40, 0.75
+"""Evidence counts as a share of the strongest within the reach: no contact below the first share, a whole one above the
+second. So lips meet at a P however unsure the encoder is of it, wait for it in the vowel before, and part between the
+two of "papa"."""
+EVENT_LEAST = 0.18
+"""The strongest evidence is taken as no less than this: where there is hardly any, nothing touches."""
 
 APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 25.0, 0.40, 0.15
 """Lips are on their way one frame before and after they meet: flesh does not jump."""
@@ -129,8 +127,10 @@ class MotionModel:
         at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
         sigma = np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms)
         self._kernel = _gauss(at_ms[:, None], sigma)
-        self._event = _gauss(at_ms - np.array(EVENT_AT_MS)[:, None], EVENT_SIGMA_MS)
-        self._approach = _gauss(at_ms - np.mean(EVENT_AT_MS), APPROACH_SIGMA_MS)
+        self._at_ms = at_ms
+        self._event_ms = np.arange(-EVENT_REACH_MS, EVENT_REACH_MS + 1, FRAME_MS)
+        self._event = _gauss(at_ms - self._event_ms[:, None], EVENT_SIGMA_MS)
+        self._approach = _gauss(at_ms, APPROACH_SIGMA_MS)
         self._gate = _gauss(at_ms, GATE_SIGMA_MS)
         self._gain = _gauss(at_ms, GAIN_SIGMA_MS)
         silence = np.zeros(_COLUMNS, np.float32)
@@ -214,9 +214,7 @@ class MotionModel:
         louder = float((gain * window[:, _LOUDER]).sum() / max(float(gain.sum()), 1e-6))
         opening = speaking * float(np.clip(1 + self._parameters.loudness_slope * louder, GAIN_LEAST, GAIN_MOST))
 
-        event = self._event[:, :size] / self._event[:, :size].sum(1, keepdims=True)
-        closure, teeth, tongue = (event @ (window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])).max(0)
-        parted = _parted_between(window[:, _CLOSURE])
+        closure, teeth, tongue = self._contacts(window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])
         near = _mean(self._approach[:size], window[:, _CLOSURE] * loud)
         approach = speaking * APPROACH_MOST * min(1.0, near / APPROACH_FULL)
         jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
@@ -225,11 +223,20 @@ class MotionModel:
             lip_open=lip_open * opening,
             rounding=rounding * speaking,
             spread=spread * speaking,
-            closure=max(approach, _ramp(float(closure), EVENT_FROM, EVENT_FULL) * (1 - parted)),
-            labiodental=_ramp(float(teeth), EVENT_FROM, EVENT_FULL),
+            closure=max(approach, closure),
+            labiodental=teeth,
             flare=flare * speaking,
-            tongue=float(tongue) * speaking,
+            tongue=tongue * speaking,
         ), speaking
+
+    def _contacts(self, evidence: NDArray[np.float32]) -> tuple[float, float, float]:
+        """Seal, lip at the teeth and raised tongue 0..1 at the chunk shown, from their evidence (n, 3) each 10 ms."""
+        known = self._event_ms <= self._at_ms[len(evidence) - 1] + FRAME_MS / 2
+        kernel = self._event[known, : len(evidence)]
+        near = kernel @ evidence / kernel.sum(1, keepdims=True)
+        shown = near[np.abs(self._event_ms[known]) <= EVENT_SHOWN_MS].max(0)
+        share = shown / np.maximum(near.max(0), EVENT_LEAST)
+        return _ramp(float(share[0]), EVENT_FROM, EVENT_FULL), _ramp(float(share[1]), EVENT_FROM, EVENT_FULL), shown[2]
 
 
 def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion:
@@ -238,15 +245,6 @@ def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion
     added = idle.weights.copy()
     added[MOUTH] *= 1 - YIELDED * rounded
     return FaceMotion(np.clip(speech_weights + added, 0.0, 1.0).astype(np.float32), idle.head, idle.body)
-
-
-def _parted_between(closure: NDArray[np.float32]) -> float:
-    """0..1, how far the frame shown lies in a gap between two seals, from the evidence (n,) of each 10 ms."""
-    first, last = PAST_CHUNKS * MEL_FRAMES, (PAST_CHUNKS + 1) * MEL_FRAMES
-    before = closure[first - BETWEEN_REACH : first + 1].max()
-    after = closure[last - 1 : last + BETWEEN_REACH].max()
-    inside = np.sort(closure[first:last])[-2]  # one of its four may belong to a seal
-    return _ramp(float(min(before, after) - inside), BETWEEN_FROM, BETWEEN_FULL)
 
 
 def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) -> NDArray[np.float32]:
