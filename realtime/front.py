@@ -47,18 +47,18 @@ class Process:
         self.capacity = 1
         self.is_ready = False
         self._start = start
-        self._place = Place(f"w{index}-", str(folder / f"{index}.sock"), tuple(cores))
+        self._place = Place(f"w{index}-", folder / f"{index}.sock", tuple(cores), folder)
         self._running: Any = None
         self.http = aiohttp.ClientSession(
             "http://process",
-            connector=aiohttp.UnixConnector(self._place.socket, limit=0),
+            connector=aiohttp.UnixConnector(str(self._place.socket), limit=0),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
     def start(self) -> None:
         self.is_ready = False
-        Path(self._place.socket).unlink(missing_ok=True)
+        self._place.socket.unlink(missing_ok=True)
         self._running = self._start(self._place)
         self._running.start()
 

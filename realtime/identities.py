@@ -178,6 +178,11 @@ class AvatarStore:
         photo = avatar.photo.read_bytes()
         return self.enroll(photo, avatar.size_px, avatar.points)
 
+    def key(self, name: str) -> str:
+        """Changes with all that an avatar's identity is made from. Raises NotFound."""
+        avatar = self.find(name)
+        return _key(avatar.photo.read_bytes(), avatar.size_px, avatar.points)
+
     def enroll(self, photo: bytes, size_px: int, points: Anchors | None = None) -> Identity:
         """A photo's identity, stored under no name but cached. Raises BadPhoto."""
         key = _key(photo, size_px, points)

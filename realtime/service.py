@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 from aiohttp import web
@@ -38,6 +39,17 @@ SWITCH_INTERVAL_S = 0.001
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Of one media process among several (`front`): what the names and tokens of its sessions begin with, its Unix
+    socket, its cores, and the folder of what all of them only read."""
+
+    sign: str
+    socket: Path
+    cores: tuple[int, ...]
+    shared: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """What the HTTP routes serve. enrolling: one enrolment at a time, for its memory and its cores."""
 
@@ -60,10 +72,9 @@ class Service:
         make_peer: PeerMaker | None = None,
         load_avatar: Callable[[str], WarmAvatar] | None = None,
         film_command: Sequence[str] = COMMAND,
-        sign: str = "",
+        place: Place | None = None,
     ) -> Service:
-        """Loads the models (blocking). Whatever is given takes the place of the real thing. sign: what the names and
-        tokens of its sessions begin with."""
+        """Loads the models (blocking). Whatever is given takes the place of the real thing. place: among several."""
         if stepper is None:
             from models.avatar import Avatar
 
@@ -78,11 +89,9 @@ class Service:
         speech = speech or synthesizer(config.tts)
         metrics = Metrics()
         engine = Engine(stepper, VoiceDetector(), config.engine.capacity, metrics)
-        avatars = IdentityCache(
-            load_avatar or (lambda name: warm(name, kept.identity(name))), config.avatars.cache_bytes, metrics
-        )
+        avatars = IdentityCache(load_avatar or _loader(config, kept, place), config.avatars.cache_bytes, metrics)
         shared = Shared(engine, speech, metrics, avatars.get, kept.style, config.session)
-        sessions = Sessions(shared, make_peer, config.media, kept.default, sign)
+        sessions = Sessions(shared, make_peer, config.media, kept.default, place.sign if place else "")
         films = Films(config, speech, film_command)
         return Service(config, metrics, engine, kept, avatars, speech, sessions, films, asyncio.Lock())
 
@@ -125,21 +134,22 @@ class Service:
         log.info("stopped; %d sessions were cut off in the middle of their speech", cut_off)
 
 
+def _loader(config: Config, store: AvatarStore, place: Place | None) -> Callable[[str], WarmAvatar]:
+    """Name to avatar, ready to draw; among several processes one makes it and all share it."""
+    if place is None:
+        return lambda name: warm(name, store.identity(name))
+    from realtime.warm_files import WarmFiles
+
+    files = WarmFiles(place.shared, config.avatars.cache_bytes)
+    return lambda name: files.get(f"{name}-{store.key(name)}", lambda: warm(name, store.identity(name)))
+
+
 SERVICE = web.AppKey("service", Service)
 """Where an application keeps its service."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Of one media process among several (`front`): the sign of its sessions, its Unix socket, its cores."""
-
-    sign: str
-    socket: str
-    cores: tuple[int, ...]
-
-
 Build = Callable[..., Service]
-"""Makes a service of a configuration; takes a keyword `sign` where there are several processes."""
+"""Makes a service of a configuration; takes a keyword `place` where there are several processes."""
 
 
 def set_up() -> None:
@@ -189,7 +199,7 @@ async def _orphaned(stop: asyncio.Event) -> None:
 async def _serve(config: Config, build: Build, place: Place | None) -> None:
     from realtime.routes import create_app
 
-    service = build(config, sign=place.sign) if place else build(config)
+    service = build(config, place=place) if place else build(config)
     await service.start()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
@@ -199,7 +209,7 @@ async def _serve(config: Config, build: Build, place: Place | None) -> None:
     await runner.setup()
     try:
         if place:
-            await web.UnixSite(runner, place.socket).start()
+            await web.UnixSite(runner, str(place.socket)).start()
         else:
             await listen(runner, config, "")
         works = [_prepare(service), service.watch_loop(), *([_orphaned(stop)] if place else [])]

@@ -23,7 +23,7 @@ from realtime.identities import AvatarStore
 from realtime.identity_cache import WarmAvatar
 from realtime.photos import decode_photo
 from realtime.routes import create_app
-from realtime.service import Service
+from realtime.service import Place, Service
 from tests.fakes import JAW, FakeAvatar, fake_enroll
 
 
@@ -40,7 +40,7 @@ class BarGenerator:
         return picture
 
 
-def build(config: Config, size_px: int = 512, sign: str = "") -> Service:
+def build(config: Config, size_px: int = 512, place: Place | None = None) -> Service:
     """A service to be started, over fakes. Text to speech and transport are real."""
     store = AvatarStore(config, fake_enroll)
 
@@ -48,7 +48,7 @@ def build(config: Config, size_px: int = 512, sign: str = "") -> Service:
         photo = cv2.resize(decode_photo(store.find(name).photo.read_bytes()), (size_px, size_px))
         return WarmAvatar(name, BarGenerator(photo), photo, photo.nbytes)  # type: ignore[arg-type]
 
-    return Service.build(config, stepper=FakeAvatar(), store=store, load_avatar=load_avatar, sign=sign)
+    return Service.build(config, stepper=FakeAvatar(), store=store, load_avatar=load_avatar, place=place)
 
 
 async def serve(port: int) -> None:
