@@ -40,11 +40,15 @@ HEAD_ROUNDS = 4
 MARGIN_NODES = 24
 """How far beyond its rest a layer's area is searched for pixels of the moved head."""
 
-INNER_UPPER, INNER_LOWER = 0.005, 0.02
-"""Most of each lip's inside that shows when the mouth opens, in eye distances."""
+CUT_UPPER, INNER_LOWER = 0.010, 0.02
+"""When the mouth opens: most of the shadow under the upper lip that is cut off, and most of the lower lip's inside that
+shows, in eye distances."""
 
 INNER_SHARE = 0.25
-"""Share of the gap that it takes from either side until then."""
+"""Share of the gap that is cut off or shown until then."""
+
+SHADOW_GONE = 0.03
+"""Gap in eye distances from which the shadow between the lips no longer lies on the lower one."""
 
 LEAST_GAP_PX = 0.3
 
@@ -72,6 +76,7 @@ class FrameGenerator:
         self._scale = 4 if self.size_px <= FINEST_PX else 2
         self._base_texture = finer(np.concatenate([identity.base_texture, opaque], 2), self._scale)
         self._upper_texture = finer(identity.upper_texture[self._upper_box.pixels(step)], self._scale)
+        self._lit_texture = finer(identity.lit_texture, self._scale)
         self._nodes = node_positions(self._all, step)
         self._all_pixels, self._upper_pixels = (
             self._scale * node_positions(Box(0, 0, columns * step, rows * step), 1)
@@ -112,7 +117,7 @@ class FrameGenerator:
         )
         frame = np.asarray(cv2.cvtColor(base, cv2.COLOR_BGRA2BGR), np.uint8)
         self._draw_eyes(frame, motion.weights, at)
-        self._draw_mouth(frame, weights, motion, before_head, rounds)
+        self._draw_mouth(frame, at, weights, motion, before_head, rounds)
         return frame
 
     def _draw_eyes(self, frame: NDArray[np.uint8], weights: Array, at: Field) -> None:
@@ -206,18 +211,27 @@ class FrameGenerator:
         return remap(texture, at), at
 
     def _draw_mouth(
-        self, frame: NDArray[np.uint8], weights: Array, motion: FaceMotion, before_head: Field, rounds: int
+        self,
+        frame: NDArray[np.uint8],
+        at: Field,
+        weights: Array,
+        motion: FaceMotion,
+        before_head: Field,
+        rounds: int,
     ) -> None:
-        """Draws the inside of the mouth and the upper lip on `frame`."""
+        """Draws on the base layer the lower lip in the light, the inside of the mouth and the upper lip; `at`: where
+        the layer's pixels lie in its texture."""
         own, box = self.identity, self._upper_box
         down = own.lip_down
         upper, lower = self._edges(weights)
         gap = np.maximum((lower - upper) @ down, 0)
-        inner = INNER_SHARE * gap[:, None] * down
-        upper = upper + np.clip(inner, -INNER_UPPER * own.unit_px, INNER_UPPER * own.unit_px)
-        lower = lower - np.clip(inner, -INNER_LOWER * own.unit_px, INNER_LOWER * own.unit_px)
+        inner = (INNER_SHARE * gap[:, None]).astype(np.float32)
+        upper = upper - np.clip(inner, 0, CUT_UPPER * own.unit_px) * down
+        lower = lower - np.clip(inner, 0, INNER_LOWER * own.unit_px) * down
         if _moves(motion):
             upper, lower = (edge + self._shift(edge[None], motion)[0] for edge in (upper, lower))
+        if gap.max() > LEAST_GAP_PX:
+            self._light_lip(frame, at, lower, gap)
         lip, _ = self._layer(self._upper_texture, self._upper_fields, box, box, weights, before_head, rounds)
         region = frame[box.pixels(self._step)]
         origin = np.array([box.left, box.top], np.float32) * self._step
@@ -235,6 +249,18 @@ class FrameGenerator:
             np.concatenate([upper, [upper[-1] - beyond, upper[0] - beyond]]) - origin, region.shape[:2]
         )
         over(region, lip[..., :3], above * lip[..., 3] * np.float32(1 / 255))
+
+    def _light_lip(self, frame: NDArray[np.uint8], at: Field, lower: Array, gap: Array) -> None:
+        """Takes the shadow of the upper lip off the lower one, whose edge is `lower` (n, 2) px, by the `gap` (n,) px
+        between them."""
+        reach = SHADOW_GONE * self.identity.unit_px
+        left, top = np.maximum(np.floor(lower.min(0) - reach), 0).astype(int).tolist()
+        right, bottom = np.ceil(lower.max(0) + 2 * reach).astype(int).tolist()
+        area = np.s_[top:bottom, left:right]
+        box, corner = self._upper_box, self._step * self._scale
+        lit = remap(self._lit_texture, at[area] - np.array([box.left * corner, box.top * corner], np.float32))
+        share = np.interp(np.arange(left, left + lit.shape[1]), lower[:, 0], np.minimum(gap / reach, 1))
+        over(frame[area], lit, np.broadcast_to(share.astype(np.float32), lit.shape[:2]))
 
     def _mouth_moved(self, motion: FaceMotion) -> Array:
         """(2, 3) the head's motion near the mouth as an affine map of the picture."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.eyes import Eyes
 from models.mouth import MouthInterior
 
-FORMAT_VERSION = 11
+FORMAT_VERSION = 12
 
 HEAD_STEP = 4
 """Nodes of the displacement grid between two nodes of the coarser grid on which the head turns."""
@@ -34,7 +34,8 @@ class Identity:
     """One enrolled face. Pixels are those of `picture`; nodes are a grid every `step_px` of them.
 
     picture: (S, S, 3) uint8 BGR, shown at rest. base_texture, upper_texture: (S, S, 3) and (S, S, 4) uint8, what the
-    two layers are drawn from; the fourth channel is where the upper-lip layer is drawn.
+    two layers are drawn from; the fourth channel is where the upper-lip layer is drawn. lit_texture: the pixels of
+    upper_box of base_texture, the lower lip without the shadow that lies on it while the lips touch.
     base_fields: (W, h, w, 2) float16 pixels per unit of weight over base_box; upper_fields likewise over upper_box;
     boxes are (left, top, right, bottom) in nodes. W: 52 weights, then the closings of lower and upper lip.
     upper_line, lower_line: (n, 2) px, the lips' inner edges, one line if they are shut. lip_down: (2,) of the face.
@@ -49,6 +50,7 @@ class Identity:
     picture: NDArray[np.uint8]
     base_texture: NDArray[np.uint8]
     upper_texture: NDArray[np.uint8]
+    lit_texture: NDArray[np.uint8]
     base_fields: NDArray[np.float16]
     upper_fields: NDArray[np.float16]
     base_box: NDArray[np.int32]

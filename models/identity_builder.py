@@ -20,6 +20,7 @@ from models.fields import Layers, blurred, build_layers, continued, interpolate,
 from models.fit import FACE_OVAL, FaceFit, eye_distance, fit_face
 from models.generator import FrameGenerator
 from models.identity import HEAD_STEP, Identity
+from models.lip_shadow import without_shadow
 from models.lips import (
     CLOSINGS,
     COLUMNS,
@@ -171,13 +172,14 @@ def _prepared(
         factor = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing)
         for moves in (layers.base, layers.upper, upper_contour, lower_contour):
             moves[index] += (factor - 1) * (moves[index] @ across)[..., None] * across
-    base_texture, upper_texture = _textures(picture, lips, unit)
+    base_texture, upper_texture, lit_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
     return Identity(
         picture=picture,
         base_texture=base_texture,
         upper_texture=upper_texture,
+        lit_texture=lit_texture[layers.upper_box.pixels(step)],
         base_fields=layers.base.astype(np.float16),
         upper_fields=layers.upper.astype(np.float16),
         base_box=np.array(layers.base_box.bounds, np.int32),
@@ -239,17 +241,20 @@ def _closing(lips: tuple[LipLine, LipLine], unit: float) -> NDArray[np.float32]:
 
 def _textures(
     picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """What the base and the upper-lip layer are drawn from; the latter's alpha is soft along its arch."""
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+    """What the base and the upper-lip layer are drawn from, the latter's alpha soft along its arch; and the former
+    without the shadow of the upper lip."""
     upper, lower = lips
     size = picture.shape[0]
     along, below = upper.coordinates(node_positions(Box(0, 0, size, size), 1))
     wedge = upper.wedge_px(along, upper=True)
     alpha = smoothstep((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
     alpha = np.where((along > 0) & (along < 1), alpha, 0)
-    base = with_inner_lip(picture, lower, INNER_STRIP * unit, upper=False)
-    lip = with_inner_lip(picture, upper, INNER_STRIP * unit, upper=True)
-    return base, np.dstack([lip, np.round(alpha * 255).astype(np.uint8)])
+    strip = INNER_STRIP * unit
+    lit = with_inner_lip(without_shadow(picture, lower, unit), lower, strip, upper=False)
+    base = with_inner_lip(picture, lower, strip, upper=False)
+    lip = with_inner_lip(picture, upper, strip, upper=True)
+    return base, np.dstack([lip, np.round(alpha * 255).astype(np.uint8)]), lit
 
 
 def _head(
