@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
-from models.face_model import FaceModel
+from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
 from models.mesh_paint import LIGHT, paint, vertex_normals
 from models.mouth_tones import LUMA, SHARP_PX, Tones, luma_of
@@ -34,6 +34,10 @@ UPPER_LOWERED_CM, LOWER_LOWERED_CM, TONGUE_RAISED_CM = 0.10, 0.10, 0.10
 
 NEAR_MIDDLE = 0.6
 """Share of the way from where a turned head shows its teeth or tongue to the middle of what is before them."""
+
+TURN_SHOWN = 0.5
+"""Share of the head's turn that rows and tongue are painted with. The opening is drawn in the picture's plane: it does
+not narrow at its far side as lips do that wrap around an arch, and teeth turned fully would leave it empty there."""
 
 UPPER_CROP_CM, LOWER_CROP_CM, TONGUE_CROP_CM = (2.9, 1.5, 0.6), (2.9, 1.5, 1.3), (2.6, 2.4, 1.2)
 """Half width, height above and below the incisal edge that a picture covers."""
@@ -60,6 +64,7 @@ class Layers:
 
 def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
     """Pictures of the upper row, of lower row and tongue at each of `JAW_KEYS`, of the raised tip and of the hollow."""
+    fit = replace(fit, pose=turned_less(fit.pose, TURN_SHOWN))
     step = fit.pose.scale_px * RESOLUTION
     rows: dict[RowName, Row] = {name: build_row(name, tones.tooth, tones.gum) for name in ARCHES}
     tongue = build_tongue(tones.tongue)
@@ -103,6 +108,15 @@ def paint_layers(model: FaceModel, fit: FaceFit, tones: Tones) -> Layers:
         hollow=hollow,
         hollow_anchor=hollow_anchor,
     )
+
+
+def turned_less(pose: Pose, share: float) -> Pose:
+    """A head that is turned aside by `share` of its yaw; it nods and tilts as before."""
+    ahead = pose.rotation[:, 2]
+    back = (share - 1) * np.arctan2(ahead[0], ahead[2])
+    cos, sin = np.cos(back), np.sin(back)
+    about_y = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]], np.float32)
+    return replace(pose, rotation=about_y @ pose.rotation)
 
 
 def softened(layers: Layers, soft_px: float) -> Layers:

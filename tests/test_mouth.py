@@ -1,5 +1,7 @@
 """The mouth's inside: the skull's teeth stay, the jaw's follow it, light and colours are the photo's."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
 from models.mouth import MouthInterior
+from models.mouth_builder import turned_less
 from models.mouth_tones import landmark_px
+from tests.synthetic_face import turned
 
 SIZE = 512
 
@@ -118,6 +122,23 @@ def test_teeth_are_no_brighter_than_the_whites_of_the_eyes(model: FaceModel, fit
         cv2.fillPoly(picture, [outline], (190, 195, 198))
     inside = shown(MouthInterior.build(model, fit, picture), model, fit, weights(jawOpen=0.3), 24)
     assert (inside @ np.array([0.114, 0.587, 0.299])).max() <= 196
+
+
+def test_a_turned_head_shows_teeth_on_its_far_side_too(model: FaceModel, fit: FaceFit) -> None:
+    pose = replace(fit.pose, rotation=turned(yaw=np.radians(30), pitch=0.1, roll=0.0))
+    upper, anchor = (getattr(MouthInterior.build(model, replace(fit, pose=pose), photo((120, 150, 200))), name)
+                     for name in ("upper", "upper_anchor"))  # fmt: skip
+    row = upper[round(float(anchor[1])) - 8, :, 3] > 128
+    across = np.flatnonzero(row) - anchor[0]
+    far, near = sorted((-across.min(), across.max()))
+    assert 1.2 * 16 * 2 < far < near  # 1.2 cm, at twice the 16 px a centimetre
+
+
+def test_turning_less_leaves_the_nod(fit: FaceFit) -> None:
+    pose = replace(fit.pose, rotation=turned(yaw=0.5, pitch=0.2, roll=0.0))
+    ahead, before = turned_less(pose, 0.5).rotation[:, 2], pose.rotation[:, 2]
+    assert ahead[1] == pytest.approx(before[1], abs=1e-6)
+    assert np.arctan2(ahead[0], ahead[2]) == pytest.approx(0.5 * np.arctan2(before[0], before[2]), abs=1e-5)
 
 
 def test_light_from_one_side_falls_on_the_teeth_of_that_side(model: FaceModel, fit: FaceFit) -> None:
