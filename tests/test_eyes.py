@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from models.blendshapes import ARKIT_INDEX
-from models.eyes import Eyes
+from models.eye_drawing import EyeDrawing
+from models.eyes import ACTIONS, SIDES, Eyes, LivingEyes
 from models.eyes_builder import LEFT_EYE, RIGHT_EYE
+from tests import plain_eye
 
 SKIN, WHITE, IRIS = (140, 170, 210), (225, 230, 235), (60, 40, 20)
 CENTRES = {"Right": (190.0, 200.0), "Left": (320.0, 200.0)}
@@ -45,8 +47,8 @@ def face() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def eyes(face: tuple[np.ndarray, np.ndarray]) -> Eyes:
-    return Eyes.build(*face)
+def eyes(face: tuple[np.ndarray, np.ndarray]) -> LivingEyes:
+    return LivingEyes(Eyes.build(*face))
 
 
 def weights(**values: float) -> np.ndarray:
@@ -56,7 +58,7 @@ def weights(**values: float) -> np.ndarray:
     return out
 
 
-def shown(eyes: Eyes, photo: np.ndarray, **values: float) -> np.ndarray:
+def shown(eyes: LivingEyes, photo: np.ndarray, **values: float) -> np.ndarray:
     picture = photo.copy()
     for (x0, y0, x1, y1), patch in eyes.render(weights(**values)):
         picture[y0:y1, x0:x1] = patch
@@ -70,17 +72,17 @@ def iris_centre(picture: np.ndarray, side: str) -> np.ndarray:
     return np.array([columns.mean() + x - 24, rows.mean() + y - 8])
 
 
-def test_nothing_is_drawn_at_rest(eyes: Eyes) -> None:
+def test_nothing_is_drawn_at_rest(eyes: LivingEyes) -> None:
     assert eyes.render(weights()) == []
     assert eyes.render(weights(jawOpen=0.3, browInnerUp=1)) == []
 
 
-def test_one_eye_moves_alone(eyes: Eyes) -> None:
+def test_one_eye_moves_alone(eyes: LivingEyes) -> None:
     assert [box[2] < 260 for box, _ in eyes.render(weights(eyeBlinkRight=1))] == [True]
     assert [box[0] > 250 for box, _ in eyes.render(weights(eyeBlinkLeft=1))] == [True]
 
 
-def test_a_shut_eye_shows_skin_and_no_iris(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_shut_eye_shows_skin_and_no_iris(eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray]) -> None:
     picture = shown(eyes, face[0], eyeBlinkLeft=1, eyeBlinkRight=1)
     for x, y in CENTRES.values():
         lid = picture[int(y) - 8 : int(y) + 4, int(x) - 12 : int(x) + 12].astype(float)
@@ -88,7 +90,7 @@ def test_a_shut_eye_shows_skin_and_no_iris(eyes: Eyes, face: tuple[np.ndarray, n
         assert (lid.sum(2) > 330).all()
 
 
-def test_a_shut_lid_has_no_outline(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_shut_lid_has_no_outline(eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray]) -> None:
     """The photo's dark upper rim goes with the lid: from the brow down to the lashes there is skin alone."""
     picture = shown(eyes, face[0], eyeBlinkLeft=1, eyeBlinkRight=1).astype(float)
     for x, y in CENTRES.values():
@@ -97,7 +99,7 @@ def test_a_shut_lid_has_no_outline(eyes: Eyes, face: tuple[np.ndarray, np.ndarra
         assert np.abs(np.diff(down)).max() < 8
 
 
-def test_the_lid_comes_down_steadily(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_lid_comes_down_steadily(eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray]) -> None:
     dark = []
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
         picture = shown(eyes, face[0], eyeBlinkRight=share)
@@ -106,14 +108,16 @@ def test_the_lid_comes_down_steadily(eyes: Eyes, face: tuple[np.ndarray, np.ndar
     assert dark[-1] < 0.1 * dark[0]
 
 
-def test_a_small_blink_is_a_small_change(eyes: Eyes, face: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_small_blink_is_a_small_change(eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray]) -> None:
     change = np.abs(shown(eyes, face[0], eyeBlinkRight=0.01).astype(int) - face[0]).mean()
     whole = np.abs(shown(eyes, face[0], eyeBlinkRight=1.0).astype(int) - face[0]).mean()
     assert change < 0.1 * whole
 
 
 @pytest.mark.parametrize("action", ["eyeBlink", "eyeWide", "eyeSquint", "eyeLookUp", "eyeLookDown", "eyeLookIn"])
-def test_patches_join_the_photo_without_a_seam(eyes: Eyes, face: tuple[np.ndarray, np.ndarray], action: str) -> None:
+def test_patches_join_the_photo_without_a_seam(
+    eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray], action: str
+) -> None:
     for (x0, y0, x1, y1), patch in eyes.render(weights(**{action + "Left": 1, action + "Right": 1})):
         photo = face[0][y0:y1, x0:x1].astype(int)
         difference = np.abs(patch - photo)
@@ -132,17 +136,18 @@ def test_patches_join_the_photo_without_a_seam(eyes: Eyes, face: tuple[np.ndarra
     ],
 )
 def test_gaze_goes_the_right_way(
-    eyes: Eyes, face: tuple[np.ndarray, np.ndarray], side: str, action: str, axis: int, sign: int
+    eyes: LivingEyes, face: tuple[np.ndarray, np.ndarray], side: str, action: str, axis: int, sign: int
 ) -> None:
     before = iris_centre(face[0], side)
     after = iris_centre(shown(eyes, face[0], **{action + side: 0.5}), side)
     assert sign * (after - before)[axis] > 0.3
 
 
-def test_arrays_round_trip(eyes: Eyes) -> None:
+def test_arrays_round_trip(face: tuple[np.ndarray, np.ndarray]) -> None:
+    eyes = Eyes.build(*face)
     again = Eyes.from_arrays(eyes.to_arrays())
     for (box, patch), (other_box, other) in zip(
-        eyes.render(weights(eyeBlinkLeft=0.4)), again.render(weights(eyeBlinkLeft=0.4)), strict=True
+        *(LivingEyes(one).render(weights(eyeBlinkLeft=0.4)) for one in (eyes, again)), strict=True
     ):
         assert box == other_box and np.array_equal(patch, other)
 
@@ -150,5 +155,25 @@ def test_arrays_round_trip(eyes: Eyes) -> None:
 def test_eyes_at_the_border_of_a_picture_are_drawn(face: tuple[np.ndarray, np.ndarray]) -> None:
     photo, points = face
     corner = Eyes.build(photo[170:, 150:], points - [150, 170])
-    for (x0, y0, x1, y1), patch in corner.render(weights(eyeBlinkRight=1, eyeLookOutRight=1)):
+    for (x0, y0, x1, y1), patch in LivingEyes(corner).render(weights(eyeBlinkRight=1, eyeLookOutRight=1)):
         assert patch.shape == (y1 - y0, x1 - x0, 3) and min(x0, y0) >= 0
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"eyeLookIn": 0.4, "eyeLookDown": 0.3},
+        {"eyeLookOut": 1.0, "eyeLookUp": 0.6},
+        {"eyeWide": 0.8, "eyeSquint": 0.5},
+        {"eyeBlink": 0.05},
+        {"eyeBlink": 0.45, "eyeLookIn": 0.2},
+        {"eyeBlink": 1.0, "eyeSquint": 0.3},
+    ],
+)
+def test_the_quick_eye_is_the_plain_one(face: tuple[np.ndarray, np.ndarray], action: dict[str, float]) -> None:
+    for side, part in zip(SIDES, Eyes.build(*face).parts, strict=True):
+        outwards = -1.0 if side == "Right" else 1.0
+        whole = dict.fromkeys(ACTIONS, 0.0) | action
+        quick, plain = EyeDrawing(part, outwards).draw(whole), plain_eye.draw(part, outwards, whole)
+        assert np.abs(quick.astype(int) - plain).max() <= 2
+        assert (np.abs(quick.astype(int) - plain) > 1).mean() < 0.002

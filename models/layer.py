@@ -1,0 +1,99 @@
+"""One layer of the picture: a texture, and the fields by which the face's weights move it.
+Pure arithmetic on arrays; touches nothing.
+A picture resamples its texture once, by one map into which expression and head turn have been merged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.warp import Box, Planes, enlarge, invert, node_positions, resampled, sample_planes
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Weights `rows` (n,), and what each does to the nodes of `box`: fields (n, 2 * h * w), counted in nodes."""
+
+    rows: NDArray[np.intp]
+    box: Box
+    fields: Array
+
+
+class Layer:
+    """texture: (h, w, 4) uint8, the nodes `shown` every `step` px, each pixel `scale` times as fine. fields: (W, rows,
+    columns, 2) px per unit of weight over the nodes of `box`. groups: the weights, those together that are often zero
+    together: a group of zeros costs nothing."""
+
+    def __init__(
+        self,
+        texture: NDArray[np.uint8],
+        fields: NDArray[np.floating],
+        groups: Sequence[Sequence[int]],
+        box: Box,
+        shown: Box,
+        step: int,
+        scale: int,
+    ) -> None:
+        self._texture, self._shown, self._step, self._scale = texture, shown, step, scale
+        # Nodes that no weight moves are neither added up nor inverted: they are a third of the box.
+        self._box = _moved(fields, box)
+        self._groups = [_group(fields, np.array(rows), box, step) for rows in groups if fields[rows].any()]
+        nodes = node_positions(shown.relative_to(self._box), 1)
+        self._nodes = np.ascontiguousarray(np.moveaxis(nodes, -1, 0))
+        self._columns, self._rows = (
+            scale * np.arange(count * step, dtype=np.float32) for count in reversed(shown.shape)
+        )
+
+    def draw(self, weights: Array, shift: Planes, rounds: int) -> tuple[NDArray[np.uint8], Planes]:
+        """Pixels (h * step, w * step, 4) of the nodes `shown`, and where in the texture each comes from.
+
+        shift: (2, h, w) how far the head took what is shown at each node, counted in nodes.
+        """
+        field = self._field(weights)
+        reach = int(np.ceil(max(shift.max(), -shift.min()))) + 1
+        rows, columns = self._box.grown(reach).within(self._shown).relative_to(self._shown).slices
+        whole = shift.copy()
+        whole[:, rows, columns] += invert(field, self._nodes[:, rows, columns] - shift[:, rows, columns], rounds)
+        at = enlarge(whole * np.float32(-self._step * self._scale), self._step)
+        at[0] += self._columns
+        at[1] += self._rows[:, None]
+        return resampled(self._texture, at), at
+
+    def follow(self, weights: Array, points: Array) -> Array:
+        """Where `weights` (W,) take points (n, 2) px of the picture."""
+        at = (points.T[:, None] - (self._step - 1) / 2) / self._step - [[[self._box.left]], [[self._box.top]]]
+        moved = sample_planes(self._field(weights), np.ascontiguousarray(at, np.float32))
+        return points + moved[:, 0].T * np.float32(self._step)
+
+    def _field(self, weights: Array) -> Planes:
+        """How far `weights` (W,) take each node of the box that moves, counted in nodes."""
+        field = np.zeros((2, *self._box.shape), np.float32)
+        for group in self._groups:
+            strength = weights[group.rows]
+            if strength.any():
+                rows, columns = group.box.relative_to(self._box).slices
+                field[:, rows, columns] += (strength @ group.fields).reshape(2, *group.box.shape)
+        return field
+
+
+def _moved(fields: NDArray[np.floating], box: Box) -> Box:
+    """The nodes of `box` that some field moves, and a ring around them."""
+    rows, columns = (np.flatnonzero(fields.any(axis=others)) for others in ((0, 2, 3), (0, 1, 3)))
+    first_x, last_x, first_y, last_y = (int(edge) for edge in (columns[0], columns[-1], rows[0], rows[-1]))
+    inner = Box(box.left + first_x, box.top + first_y, box.left + last_x + 1, box.top + last_y + 1)
+    return inner.grown(1).within(box)
+
+
+def _group(fields: NDArray[np.floating], rows: NDArray[np.intp], box: Box, step: int) -> _Group:
+    """Those of the weights `rows` that move anything."""
+    rows = rows[fields[rows].any(axis=(1, 2, 3))]
+    moved = _moved(fields[rows], box)
+    ys, xs = moved.relative_to(box).slices
+    planes = np.moveaxis(fields[rows, ys, xs].astype(np.float32), -1, 1) / np.float32(step)
+    return _Group(rows, moved, planes.reshape(len(rows), -1))
