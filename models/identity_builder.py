@@ -78,6 +78,10 @@ UPPER_LIP = [61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 76, 184, 74, 73, 7
              62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292]  # fmt: skip
 """Landmarks that move with the upper lip."""
 
+LIPS_REACH, NARROWING_REACH = 0.08, 0.45
+"""Distance from the line between the lips, in eye distances, up to which skin follows that narrowing fully, and from
+which it moves as in the 3D face."""
+
 INCISORS_BELOW_CM = 0.36
 """Edge of the upper incisors below the line between closed lips, which is seen; the fit only guesses it."""
 
@@ -166,12 +170,13 @@ def _prepared(
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
         moves[JAW_OPEN] *= gain
+    near = [_near_mouth(lips[0], node_positions(box, step), unit) for box in (layers.base_box, layers.upper_box)]
     for name, narrowing in NARROWING.items():
         index, across = ARKIT_INDEX[name], lips[0].across
         ends = (upper_contour + lower_contour)[index, [0, -1]] @ across / 2
-        factor = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing)
-        for moves in (layers.base, layers.upper, upper_contour, lower_contour):
-            moves[index] += (factor - 1) * (moves[index] @ across)[..., None] * across
+        more = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing) - 1
+        for moves, share in ((layers.base, near[0]), (layers.upper, near[1]), (upper_contour, 1), (lower_contour, 1)):
+            moves[index] += (more * share * (moves[index] @ across))[..., None] * across
     base_texture, upper_texture, lit_texture = _textures(picture, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
@@ -199,6 +204,13 @@ def _prepared(
         mouth=_mouth(model, fit, picture, lips[0], gain, teeth) if alive else None,
         eyes=Eyes.build(picture, points) if alive else None,
     )
+
+
+def _near_mouth(line: LipLine, at: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """(h, w) 1 around the mouth to 0 at NARROWING_REACH, for positions (h, w, 2) px: cheeks follow lips only so far."""
+    along, below = line.coordinates(at)
+    aside = np.maximum(np.abs(along - 0.5) - 0.5, 0) * line.width_px
+    return np.asarray(1 - smoothstep((np.hypot(aside, below) / unit - LIPS_REACH) / (NARROWING_REACH - LIPS_REACH)))
 
 
 def _mouth(

@@ -58,6 +58,13 @@ def test_the_jaw_opens_the_mouth_by_a_known_amount(generator: FrameGenerator) ->
     assert gap(generator, jawOpen=0.3)[[0, -1]] == pytest.approx(0, abs=1e-3)
 
 
+def test_cheeks_follow_rounded_lips_only_so_far(generator: FrameGenerator) -> None:
+    line, unit = generator.identity.upper_line, generator.identity.unit_px
+    at = np.stack([line[-1], line[-1] + np.array([0.35 * unit, 0], np.float32)])
+    corner, cheek = (at - generator.follow(weights(mouthPucker=1.0), at, upper=False))[:, 0] / np.ptp(line[:, 0])
+    assert corner == pytest.approx(0.17, abs=0.02) and 0 < cheek < 0.65 * corner
+
+
 @pytest.mark.parametrize("jaw", [0.0, 0.1, 0.3])
 def test_mouth_close_seals_the_lips(generator: FrameGenerator, jaw: float) -> None:
     sealed = gap(generator, jawOpen=jaw, mouthClose=1.0, mouthPress=0.2)
