@@ -1,11 +1,12 @@
 """How many sessions at 25 fps does this machine carry? One more every few seconds, until pictures come late.
 
-    python -m bench.capacity [--sizes 512 256] [--most 8] [--seconds 15] [--avatar elias] [--transport-only]
+    python -m bench.capacity [--sizes 512 256] [--processes 1 2] [--most 8] [--seconds 15] [--transport-only]
 
 Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes, and
-how many fit into a tick of 40 ms. The whole server: light clients that speak join one by one; carried is the most with
-at most 0.5 % late. The clients run on the same machine and take part of it: the table says how much.
-`--transport-only` has no model. A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
+how many fit into a tick of 40 ms. The whole server, with each number of media processes: light clients that speak join
+one by one; carried is the most with at most 0.5 % late. The clients run on the same machine and take part of it: the
+table says how much. `--transport-only` has no model. For the curve against cores, start it under `taskset -c`.
+A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -65,18 +66,21 @@ def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[
     return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)}]
 
 
-async def _fps_and_cores(viewers: list[Viewer], process: psutil.Process, seconds: float) -> tuple[float, float, float]:
-    """Pictures a second of the worst viewer, cores of the server, cores of the clients (this process)."""
-    own = psutil.Process()
+def _cpu_s(processes: list[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+async def _fps_and_cores(viewers: list[Viewer], server: psutil.Process, seconds: float) -> tuple[float, float, float]:
+    """Pictures a second of the worst viewer, cores of the server and its children, cores of the clients (us)."""
+    servers, clients = [server, *server.children(recursive=True)], [psutil.Process()]
     frames = [viewer.frames for viewer in viewers]
-    server, clients = sum(process.cpu_times()[:2]), sum(own.cpu_times()[:2])
+    server_s, clients_s = _cpu_s(servers), _cpu_s(clients)
     await asyncio.sleep(seconds)
     fps = min((viewer.frames - before) / seconds for viewer, before in zip(viewers, frames, strict=True))
-    cores = (sum(process.cpu_times()[:2]) - server) / seconds, (sum(own.cpu_times()[:2]) - clients) / seconds
-    return fps, *cores
+    return fps, (_cpu_s(servers) - server_s) / seconds, (_cpu_s(clients) - clients_s) / seconds
 
 
-async def whole(args: argparse.Namespace, size: int) -> list[dict[str, Any]]:
+async def whole(args: argparse.Namespace, size: int, processes: int) -> list[dict[str, Any]]:
     """One row for each number of sessions, up to the first that is too much."""
     rows: list[dict[str, Any]] = []
     async with contextlib.AsyncExitStack() as stack:
@@ -91,7 +95,8 @@ async def whole(args: argparse.Namespace, size: int) -> list[dict[str, Any]]:
                 f'[engine]\ncapacity = {args.most}\ndevice = "{args.device}"\n'
                 f'[avatars]\nsize_px = {size}\ndata_dir = "{folder}"\n'
             )
-            address, pid = await stack.enter_async_context(real_server("--config", str(settings)))
+            options = ("--config", str(settings), "--processes", str(processes))
+            address, pid = await stack.enter_async_context(real_server(*options))
             url = f"{address}/sessions?avatar={args.avatar}"
             await _enrolled(address)
         process, viewers = psutil.Process(pid), []
@@ -101,7 +106,12 @@ async def whole(args: argparse.Namespace, size: int) -> list[dict[str, Any]]:
             await asyncio.sleep(SETTLE_S)
             before = {} if args.transport_only else await metrics(address)
             fps, server, clients = await _fps_and_cores(viewers, process, args.seconds)
-            row = {"sessions": count, "worst_fps": round(fps, 1), "server_cores": round(server, 2)}
+            row = {
+                "processes": processes,
+                "sessions": count,
+                "worst_fps": round(fps, 1),
+                "server_cores": round(server, 2),
+            }
             row |= {"cores_per_session": round(server / count, 3), "client_cores": round(clients, 2)}
             if not args.transport_only:
                 after = await metrics(address)
@@ -143,14 +153,18 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, Any]:
         figures["model"] = model_alone(generator, args.device, 512)
         table([tuple(row.values()) for row in figures["model"]], tuple(figures["model"][0]))
         print()
-    figures["whole"] = asyncio.run(whole(args, size))
-    figures["carried"] = max((row["sessions"] for row in figures["whole"] if _carried(row)), default=0)
+    figures["whole"] = {str(count): asyncio.run(whole(args, size, count)) for count in args.processes}
+    figures["carried"] = {
+        count: max((row["sessions"] for row in rows if _carried(row)), default=0)
+        for count, rows in figures["whole"].items()
+    }
     return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 256])
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--avatar", default="elias")
@@ -163,15 +177,17 @@ def main() -> None:
         figures[f"{size}"] = measure(args, size)
     late, cores = {}, {}
     for size, found in figures.items():
-        print(f"\n{size}²: carried {found['carried']} sessions with at most {LATE_PER_MILLE:.0f} per mille late")
-        table([tuple(row.values()) for row in found["whole"]], tuple(found["whole"][0]))
-        counts = [row["sessions"] for row in found["whole"]]
-        late[f"{size}² late, ‰"] = counts, [row.get("late_per_mille", 0.0) for row in found["whole"]]
-        cores[f"{size}² server cores"] = counts, [row["server_cores"] for row in found["whole"]]
+        for processes, rows in found["whole"].items():
+            label, carried = f"{size}², {processes} processes", found["carried"][processes]
+            print(f"\n{label}: carried {carried} sessions with at most {LATE_PER_MILLE:.0f} per mille late")
+            table([tuple(row.values()) for row in rows], tuple(rows[0]))
+            counts = [row["sessions"] for row in rows]
+            late[f"{label}: late, ‰"] = counts, [row.get("late_per_mille", 0.0) for row in rows]
+            cores[f"{label}: server cores"] = counts, [row["server_cores"] for row in rows]
     name = "capacity_transport" if args.transport_only else "capacity"
     plots.lines(name, late or cores, ("sessions", "late pictures, ‰"), {"0.5 %": LATE_PER_MILLE})
     plots.lines(f"{name}_cores", cores, ("sessions", "cores"), {})
-    save(name, vars(args) | {"cpus": os.cpu_count(), "by_size": figures})
+    save(name, vars(args) | {"cpus": capacity.cores(), "by_size": figures})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import collections
 import tempfile
 import time
 from pathlib import Path
@@ -34,10 +35,14 @@ Samples = dict[tuple[str, str, str], float]
 
 
 async def metrics(address: str) -> Samples:
-    """The server's metrics by (name, stage, bucket)."""
+    """The server's metrics by (name, stage, bucket), those of several processes added up."""
     async with aiohttp.ClientSession() as http, http.get(f"{address}/metrics") as answer:
         families = text_string_to_metric_families(await answer.text())
-    return {(s.name, s.labels.get("stage", ""), s.labels.get("le", "")): s.value for f in families for s in f.samples}
+    found: Samples = collections.defaultdict(float)
+    for family in families:
+        for sample in family.samples:
+            found[sample.name, sample.labels.get("stage", ""), sample.labels.get("le", "")] += sample.value
+    return found
 
 
 def percentile_ms(before: Samples, after: Samples, stage: str, share: float) -> float | None:
