@@ -196,14 +196,16 @@ class OpusEncoder:
             "vbr": "constrained",  # or else it spends nearly twice the bitrate
         }
         self._codec = codec
+        self._frame = av.AudioFrame("s16", "mono", PACKET_SAMPLES)
+        self._frame.sample_rate, self._frame.time_base = AUDIO_RATE, Fraction(1, AUDIO_RATE)
 
     def encode(self, samples: NDArray[np.int16], pts: int) -> bytes:
         """The packet of (960,) int16 samples at 48 kHz."""
         if samples.shape != (PACKET_SAMPLES,):
             raise ValueError(f"an Opus packet takes {PACKET_SAMPLES} samples, not {samples.shape}")
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, pts, Fraction(1, AUDIO_RATE)
-        return b"".join(bytes(packet) for packet in self._codec.encode(frame))
+        self._frame.planes[0].update(samples.tobytes())
+        self._frame.pts = pts
+        return b"".join(map(bytes, self._codec.encode(self._frame)))
 
 
 class OpusDecoder:
@@ -221,5 +223,5 @@ class OpusDecoder:
             frames = self._codec.decode(av.Packet(payload)) if payload else []
         except av.FFmpegError:
             return np.zeros(0, np.int16)
-        sounds = [frame.to_ndarray()[0] for frame in frames]
+        sounds = [np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples) for frame in frames]
         return sounds[0] if len(sounds) == 1 else np.concatenate([np.zeros(0, np.int16), *sounds])

@@ -87,6 +87,7 @@ class JitterBuffer:
     _expected_at: int = 0  # its place on the sender's clock, samples
     _packet_samples: int = 0
     _base: deque[tuple[float, float]] = field(default_factory=deque)  # (start of slot, least transit in it)
+    _least_s: float = 0.0  # the least of these
     _lateness: deque[float] = field(default_factory=lambda: deque(maxlen=JITTER_HISTORY))
     _shrunk_s: float = 0.0
     _concealed_s: float = 0.0
@@ -179,11 +180,13 @@ class JitterBuffer:
                 self._base.popleft()
         elif transit_s < self._base[-1][1]:
             self._base[-1] = (self._base[-1][0], transit_s)
-        late_s = transit_s - self._least_transit_s()
+        self._least_s = min(least for _, least in self._base)
+        late_s = transit_s - self._least_s
         self._late_in_a_row = self._late_in_a_row + 1 if late_s > self.config.max_delay_s else 0
         if self._late_in_a_row >= RELEARN_LATE:
             self._base.clear()
             self._base.append((now_s, transit_s))
+            self._least_s = transit_s
             self._lateness.clear()
             self._late_in_a_row, late_s = 0, 0.0
             self.counts.relearnt += 1
@@ -198,11 +201,8 @@ class JitterBuffer:
             self.delay_s = max(low, min(self.delay_s, max(wanted, self.delay_s - SHRINK_PER_S * elapsed_s)))
             self._shrunk_s = now_s
 
-    def _least_transit_s(self) -> float:
-        return min(least for _, least in self._base)
-
     def _due_s(self, at_samples: int) -> float:
-        return self._least_transit_s() + at_samples / self.config.clock_rate + self.delay_s
+        return self._least_s + at_samples / self.config.clock_rate + self.delay_s
 
     def _conceal(self, now_s: float, out: list[Release]) -> bool:
         """Fill the hole at the expected place; False where it is better to wait."""

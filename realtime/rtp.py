@@ -10,13 +10,15 @@ import struct
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 NTP_UNIX_S = 2_208_988_800
 """Seconds from the NTP epoch (1900) to the Unix epoch (RFC 5905)."""
+
+RTP_HEADER = struct.Struct("!BBHLL")
 
 RATE_WINDOW_S = 2.0
 """Time over which the rate sent is told."""
@@ -77,8 +79,37 @@ def pack_rtp(
     body = b"".join(bytes((number << 4 | len(value) - 1,)) + value for number, value in extensions)
     body += b"\0" * (-len(body) % 4)
     first = 0x90 if body else 0x80
-    header = struct.pack("!BBHLL", first, marker << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+    header = RTP_HEADER.pack(first, marker << 7 | payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     return header + (struct.pack("!HH", 0xBEDE, len(body) // 4) + body if body else b"") + payload
+
+
+class RtpPacket(NamedTuple):
+    """What is read of a received packet; names as in aiortc's."""
+
+    payload_type: int
+    sequence_number: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+
+def unpack_rtp(data: bytes) -> RtpPacket:
+    """An RTP packet (RFC 3550, 5.1) without its header extensions and padding. Raises ValueError for anything else."""
+    if len(data) < 12 or data[0] >> 6 != 2:
+        raise ValueError("no RTP packet")
+    first, second, sequence, timestamp, ssrc = RTP_HEADER.unpack_from(data)
+    start, end = RTP_HEADER.size + 4 * (first & 0x0F), len(data)
+    if first & 0x10:
+        if start + 4 > end:
+            raise ValueError("cut off in its header extensions")
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    if first & 0x20:
+        end -= data[-1]
+        if not data[-1]:
+            raise ValueError("padding of no length")
+    if start > end:
+        raise ValueError("cut off in its header, or padded beyond it")
+    return RtpPacket(second & 0x7F, sequence, timestamp, ssrc, data[start:end])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from realtime.codecs import OpusDecoder
 from realtime.conceal import Concealer
 from realtime.jitter import JitterBuffer, JitterConfig, Release
+from realtime.rtp import unpack_rtp
 
 OnSamples = Callable[[NDArray[np.int16], int], None]
 
@@ -41,6 +42,25 @@ class MicrophoneReceiver:
         self._source: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reports: asyncio.Task[None] | None = None
+
+    def hear(self, data: bytes) -> None:
+        """A decrypted RTP packet, as it came; one that cannot be read is left out."""
+        with contextlib.suppress(ValueError):
+            self._take(unpack_rtp(data))
+
+    def _take(self, packet: Any) -> None:
+        codec = self._payload_types.get(packet.payload_type)
+        if not self._enabled or self._reports is None or codec is None or not packet.payload:
+            return
+        if packet.ssrc != self._source:
+            # One microphone at a time: another source starts afresh and keeps no statistics of the last.
+            if self._source is not None:
+                self.buffer.restart()
+            self._source = packet.ssrc
+            self._statistics = {packet.ssrc: StreamStatistics(codec.clockRate)}
+        self._statistics[packet.ssrc].add(packet)
+        self.buffer.push(packet.sequence_number, packet.timestamp, packet.payload, asyncio.get_running_loop().time())
+        self._play()
 
     def _play(self) -> None:
         """Hand on what is due and come back when the next piece is."""
@@ -125,15 +145,4 @@ class MicrophoneReceiver:
             self._sender_report = {packet.ssrc: (middle, time.monotonic())}
 
     async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        codec = self._payload_types.get(packet.payload_type)
-        if not self._enabled or self._reports is None or codec is None or not packet.payload:
-            return
-        if packet.ssrc != self._source:
-            # One microphone at a time: another source starts afresh and keeps no statistics of the last.
-            if self._source is not None:
-                self.buffer.restart()
-            self._source = packet.ssrc
-            self._statistics = {packet.ssrc: StreamStatistics(codec.clockRate)}
-        self._statistics[packet.ssrc].add(packet)
-        self.buffer.push(packet.sequence_number, packet.timestamp, packet.payload, asyncio.get_running_loop().time())
-        self._play()
+        self._take(packet)

@@ -107,6 +107,8 @@ class Peer:
             for transceiver in connection.getTransceivers():
                 seam.agree_playout_delay(transceiver, offer)
             await connection.setLocalDescription(await connection.createAnswer())
+            if self._microphone:
+                seam.hear_at_once(self._microphone.transport, self._microphone.hear)
         except BadOffer:
             await self._end("bad offer")
             raise

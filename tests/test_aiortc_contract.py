@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 
 import aiortc
+import pylibsrtp
 import pytest
+from aioice.ice import StunProtocol
 from aiortc import RTCConfiguration, RTCPeerConnection, sdp
 from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcpeerconnection import RTCPeerConnection as Connection
@@ -71,6 +73,33 @@ async def test_a_transceiver_takes_our_sender_and_receiver():
 )  # fmt: skip
 def test_the_transport_still_has(name: str):
     assert callable(getattr(RTCDtlsTransport, name))
+
+
+async def test_sound_is_heard_in_the_turn_that_read_it_and_all_else_goes_its_way():
+    """As aioice hands over a datagram that is not STUN; the counts are those that tell whether a client lives."""
+    connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transport = seam.transport_of(connection.addTransceiver("audio", "sendrecv"))
+    ice, heard = transport.transport._connection, []
+    assert "receiver.data_received(data, self.local_candidate.component)" in inspect.getsource(StunProtocol)
+    seam.hear_at_once(transport, heard.append)
+    ice.data_received(b"\x80\x60before the keys", 1)
+    assert not heard and ice._queue.get_nowait() == (b"\x80\x60before the keys", 1)
+
+    class Keys:
+        def unprotect(self, data: bytes) -> bytes:
+            if b"forged" in data:
+                raise pylibsrtp.Error("authentication failed")
+            return data.upper()
+
+    transport._rx_srtp = Keys()
+    for data in (b"\x80\x60sound", b"\x80\x60forged"):
+        ice.data_received(data, 1)
+    assert heard == [b"\x80\x60SOUND"] and ice._queue.empty()
+    assert seam.packets_received(connection) == 2
+    for data in (b"\x80\xc8report", b"\x16dtls"):
+        ice.data_received(data, 1)
+        assert ice._queue.get_nowait() == (data, 1)
+    await connection.close()
 
 
 async def test_codec_preferences_and_header_extensions_reach_the_answer():
