@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 SUPERSAMPLING = 4
 
+SOFT_PX = 0.7
+"""How soft an edge is drawn where nothing else is said: the sigma of a Gaussian."""
 
-def polygon_alpha(points: NDArray[np.floating], shape: tuple[int, int], soft_px: float = 0.7) -> NDArray[np.float32]:
+
+def polygon_alpha(
+    points: NDArray[np.floating], shape: tuple[int, int], soft_px: float = SOFT_PX
+) -> NDArray[np.float32]:
     """(h, w) 0..1 coverage of the polygon `points` (n, 2), pixel centres at whole numbers; edges `soft_px` soft."""
     scale = SUPERSAMPLING
     fine = np.zeros((shape[0] * scale, shape[1] * scale), np.uint8)

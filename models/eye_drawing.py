@@ -5,6 +5,9 @@ All that does not depend on the weights is worked out once for an eye; a picture
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,41 +32,44 @@ LID_SHADOW, SHADOW_REACH = 0.35, 0.035
 
 
 class EyeDrawing:
-    """outwards: -1 for the subject's right eye, which is on the left of the picture, 1 for the left one."""
+    """outwards: -1 for the subject's right eye, which is on the left of the picture, 1 for the left one.
+
+    For each column: iris_falloff, how much of a turn it follows; ball_from, ball_to, rows between which a turned ball
+    is looked up; way, of the lid. For each pixel (h, w): ball, 1 where the eye is open; raising, squeezing, how much
+    it follows the rims; shaded, where a lid throws its shadow; below_skin, where it may lie. most_left, most_right:
+    px of a turn.
+    """
 
     def __init__(self, eye: EyeParts, outwards: float) -> None:
         self._eye, self._outwards = eye, outwards
         self._unit = unit = float(eye.unit_px)
         self._rows, self._columns = rows, columns = grid(eye.photo.shape)
-        self._iris_falloff = np.interp(columns[0], *eye.iris_falloff).astype(np.float32)
+        self.iris_falloff = np.interp(columns[0], *eye.iris_falloff).astype(np.float32)
         room = np.maximum(eye.room_px - 1, 0)  # left and right of the iris
-        self._most_left, self._most_right = (-0.75 * room[0], 0.75 * room[1])
+        self.most_left, self.most_right = (-0.75 * room[0], 0.75 * room[1])
         # Pixels of a turned ball are looked up between the rims only, so that no lash is dragged into the white.
-        self._ball_from, self._ball_to = eye.upper + 0.012 * unit, eye.lower - 0.006 * unit
-        self._ball = (np.clip(rows - eye.upper, 0, 1.5) * np.clip(eye.lower - rows, 0, 1.5) / 2.25).astype(np.float32)
-        self._not_ball = 1 - self._ball
+        self.ball_from, self.ball_to = eye.upper + 0.012 * unit, eye.lower - 0.006 * unit
+        self.ball = (np.clip(rows - eye.upper, 0, 1.5) * np.clip(eye.lower - rows, 0, 1.5) / 2.25).astype(np.float32)
+        self._not_ball = 1 - self.ball
         fading = eye.taper * eye.border
-        self._raise, self._squeeze = (
+        self.raising, self.squeezing = (
             (np.exp(-0.5 * ((rows - rim) / (0.07 * unit)) ** 2) * fading).astype(np.float32)
             for rim in (eye.upper, eye.lower)
         )
-        self._way = eye.closing - eye.upper
-        self._shaded = ((rows > eye.upper) * np.clip(eye.lower - rows, 0, 1) * eye.taper).astype(np.float32)
-        self._below_skin = (np.clip((rows - eye.skin_from) / (0.02 * unit), 0, 1) * eye.lid_taper).astype(np.float32)
+        self.way = eye.closing - eye.upper
+        self.shaded = ((rows > eye.upper) * np.clip(eye.lower - rows, 0, 1) * eye.taper).astype(np.float32)
+        self.below_skin = (np.clip((rows - eye.skin_from) / (0.02 * unit), 0, 1) * eye.lid_taper).astype(np.float32)
         self._lid = eye.lid.astype(np.float32)
         self._lash_colour = np.broadcast_to(eye.lash_colour, eye.lid.shape).astype(np.float32)
 
     def draw(self, action: dict[str, float]) -> Patch:
         """(h, w, 3) the eye's box. action: weights of the shapes `eyeBlink` and so on, without the side."""
         picture = self._eye.photo
-        turn_x = self._outwards * (action["eyeLookOut"] - action["eyeLookIn"])
-        turn_y = 0.7 * (action["eyeLookDown"] - action["eyeLookUp"])
+        turn_x, turn_y, raised, squeezed = reaches(action, self._outwards, self._unit)
         if turn_x or turn_y:
-            picture = self._turned(turn_x * GAZE_REACH * self._unit, turn_y * GAZE_REACH * self._unit)
-        raised = (action["eyeWide"] + 0.6 * action["eyeLookUp"]) * WIDE_REACH * self._unit
-        squeezed = action["eyeSquint"] * SQUINT_REACH * self._unit
+            picture = self._turned(turn_x, turn_y)
         if raised or squeezed:
-            from_rows = self._rows + raised * self._raise + squeezed * self._squeeze
+            from_rows = self._rows + raised * self.raising + squeezed * self.squeezing
             picture = _looked_up(picture, self._columns, from_rows)
         shut = min(1.0, action["eyeBlink"] + LID_FOLLOWS_GAZE * action["eyeLookDown"])
         return self._shut(picture, shut) if shut > 0 else picture
@@ -72,28 +78,28 @@ class EyeDrawing:
         """The iris moved by a shift in px, the white stretched and squeezed beside it, nothing outside the open eye
         touched."""
         eye, columns = self._eye, self._columns[0]
-        shift_x = min(max(shift_x, self._most_left), self._most_right)
-        from_x = columns - shift_x * self._iris_falloff
-        top, bottom = (np.interp(from_x, columns, rim) for rim in (self._ball_from, self._ball_to))
-        from_y = self._rows - shift_y * self._iris_falloff
+        shift_x = min(max(shift_x, self.most_left), self.most_right)
+        from_x = columns - shift_x * self.iris_falloff
+        top, bottom = (np.interp(from_x, columns, rim) for rim in (self.ball_from, self.ball_to))
+        from_y = self._rows - shift_y * self.iris_falloff
         np.maximum(from_y, top, out=from_y)
         np.minimum(from_y, np.maximum(bottom, top + 1), out=from_y)
         ball = _looked_up(eye.photo, cv2.repeat(from_x[None], len(from_y), 1), from_y)
-        return np.asarray(cv2.blendLinear(ball, eye.photo, self._ball, self._not_ball), np.uint8)
+        return np.asarray(cv2.blendLinear(ball, eye.photo, self.ball, self._not_ball), np.uint8)
 
     def _shut(self, picture: Patch, shut: float) -> Patch:
         """The upper lid brought down by the share `shut` of its way."""
         eye, rows, unit = self._eye, self._rows, self._unit
         rim = RIM * unit
-        travel = shut * self._way
+        travel = shut * self.way
         under_edge = rows - (eye.upper + travel)
         # The lid throws a shadow on the eye under it.
         dark = _within(1 - under_edge / (SHADOW_REACH * unit))
-        dark *= self._shaded
+        dark *= self.shaded
         dark *= LID_SHADOW * min(1.0, 3 * shut)
         # Skin where the rim has gone from.
         skin = _within(0.5 - under_edge)
-        skin *= self._below_skin
+        skin *= self.below_skin
         skin *= min(1.0, 5 * shut)
         layers: list[tuple[NDArray, Array]] = [(self._lid, skin)]
         # The photo's own rim and lashes ride down on the edge, and give way to lowered lashes.
@@ -105,7 +111,7 @@ class EyeDrawing:
             share *= own * eye.taper
             layers.append((_looked_up(eye.photo, self._columns, from_rows), share))
         if own < 1:
-            to_closed = rows + (1 - shut) * self._way
+            to_closed = rows + (1 - shut) * self.way
             lashes = cv2.remap(eye.lashes, self._columns, to_closed, cv2.INTER_LINEAR)
             layers.append((self._lash_colour, lashes * np.float32((1 - own) / 255)))
         # All layers are added up at once, each by what those above it leave of it.
@@ -115,6 +121,20 @@ class EyeDrawing:
             left *= 1 - share
         out += _weighted(picture, left * (1 - dark))
         return np.asarray(cv2.convertScaleAbs(out), np.uint8)
+
+
+def reaches(action: Mapping[str, Any], outwards: float, unit_px: Any) -> tuple[Any, Any, Any, Any]:
+    """Pixels by which the ball turns right and down and the upper and lower rim go up. Numbers, or arrays of them."""
+    turn_x = outwards * (action["eyeLookOut"] - action["eyeLookIn"])
+    turn_y = 0.7 * (action["eyeLookDown"] - action["eyeLookUp"])
+    raised = action["eyeWide"] + 0.6 * action["eyeLookUp"]
+    turn_px = GAZE_REACH * unit_px
+    return (
+        turn_x * turn_px,
+        turn_y * turn_px,
+        raised * WIDE_REACH * unit_px,
+        action["eyeSquint"] * SQUINT_REACH * unit_px,
+    )
 
 
 def _looked_up(picture: Patch, columns: Array, rows: Array) -> Patch:

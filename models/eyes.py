@@ -18,7 +18,8 @@ from models.eyes_builder import EyeParts, build_eye
 Box = tuple[int, int, int, int]
 Patch = NDArray[np.uint8]
 
-SIDES = ("Right", "Left")
+SIDES, OUTWARDS = ("Right", "Left"), (-1.0, 1.0)
+"""The subject's right eye is on the left of the picture."""
 ACTIONS = ("eyeBlink", "eyeSquint", "eyeWide", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeLookDown")
 
 
@@ -53,7 +54,7 @@ class LivingEyes:
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = [
             (side, EyeDrawing(part, outwards), part.corners)
-            for side, outwards, part in zip(SIDES, (-1.0, 1.0), eyes.parts, strict=True)
+            for side, outwards, part in zip(SIDES, OUTWARDS, eyes.parts, strict=True)
         ]
 
     def render(self, weights: NDArray[np.float32]) -> list[tuple[Box, Patch]]:

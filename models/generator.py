@@ -71,6 +71,11 @@ class FrameGenerator:
         self._eyes = LivingEyes(identity.eyes) if identity.eyes is not None else None
         self._still = np.zeros((2, nodes, nodes), np.float32)
 
+    @property
+    def textures(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+        """Finer than the photo: of the base layer (k * S, k * S, 4), of the upper lip (h, w, 4) and lit (h, w, 3)."""
+        return self._base.texture, self._upper.texture, self._lit_texture
+
     def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
         """(S, S, 3) uint8 BGR. At rest it is `identity.picture`, bit for bit."""
         if not motion.weights.any() and not moves(motion):

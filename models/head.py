@@ -19,7 +19,10 @@ ROUNDS = 4
 
 
 class Head:
-    """Turns and shifts of one identity's picture."""
+    """Turns and shifts of one identity's picture.
+
+    basis: (5, M * M) how much of a turn's three columns, of the head's shift and of the body's each node does.
+    """
 
     def __init__(self, identity: Identity) -> None:
         rows, columns = identity.depth_px.shape
@@ -31,7 +34,7 @@ class Head:
         )
         x, y = np.moveaxis(node_positions(box, self._step) - self._centre_px, -1, 0)
         # The field is linear in a motion's numbers: what each of them does is multiplied out here, once.
-        self._basis = np.stack([hold * x, hold * y, hold * depth, hold, body]).reshape(5, -1)
+        self.basis = np.stack([hold * x, hold * y, hold * depth, hold, body]).reshape(5, -1)
         self._shape = (2, rows, columns)
         self._nodes = np.moveaxis(node_positions(box, 1), -1, 0).copy()
 
@@ -40,7 +43,7 @@ class Head:
         turn = turned(motion.head)
         body = motion.body * np.array([1, -1], np.float32)
         shares = np.column_stack([turn, self._unit_px * motion.head[3:5], self._unit_px * body])
-        return (shares.astype(np.float32) @ self._basis).reshape(self._shape)
+        return (shares.astype(np.float32) @ self.basis).reshape(self._shape)
 
     def undone(self, field: Planes) -> Planes:
         """(2, N, N) how far each node of the displacement grid was moved by `field`, counted in these nodes."""

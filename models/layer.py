@@ -40,7 +40,7 @@ class Layer:
         step: int,
         scale: int,
     ) -> None:
-        self._texture, self._shown, self._step, self._scale = texture, shown, step, scale
+        self.texture, self._shown, self._step, self._scale = texture, shown, step, scale
         # Nodes that no weight moves are neither added up nor inverted: they are a third of the box.
         self._box = _moved(fields, box)
         self._groups = [_group(fields, np.array(rows), box, step) for rows in groups if fields[rows].any()]
@@ -63,7 +63,7 @@ class Layer:
         at = enlarge(whole * np.float32(-self._step * self._scale), self._step)
         at[0] += self._columns
         at[1] += self._rows[:, None]
-        return resampled(self._texture, at), at
+        return resampled(self.texture, at), at
 
     def follow(self, weights: Array, points: Array) -> Array:
         """Where `weights` (W,) take points (n, 2) px of the picture."""

@@ -30,33 +30,38 @@ FULLY_ROUND, ALWAYS_ROUND = 0.7, 0.35
 
 
 class Opening:
-    """The lips of one identity."""
+    """The lips of one identity.
+
+    lines: (2, n, 2) px, edges of upper and lower lip at rest; contours: (W, 2 * n * 2) px per unit of weight. gap: (n,)
+    px between them, gaps: (W, n) per unit of weight; close: (n, C) closings for each px that the gap is too wide.
+    ellipse: (n,) its height along the lip; pressed_px: (n,) how far a seal presses lips into each other.
+    """
 
     def __init__(self, identity: Identity) -> None:
-        self._lines = np.stack([identity.upper_line, identity.lower_line])
+        self.lines = np.stack([identity.upper_line, identity.lower_line])
         contours = np.stack([identity.upper_contour, identity.lower_contour], 1)
-        self._contours = contours.reshape(len(contours), -1)
+        self.contours = contours.reshape(len(contours), -1)
         along = np.linspace(0, np.pi, len(identity.upper_line), dtype=np.float32)
-        self._ellipse = np.sqrt(np.clip(np.sin(along), 0, 1))
-        self._pressed_px = PRESSED * identity.unit_px * self._ellipse
+        self.ellipse = np.sqrt(np.clip(np.sin(along), 0, 1))
+        self.pressed_px = PRESSED * identity.unit_px * self.ellipse
         # The gap is linear in the weights, and so are the closings that take away what is too much of it.
-        self._gap = (identity.lower_line - identity.upper_line) @ identity.lip_down
-        self._gaps = (identity.lower_contour - identity.upper_contour) @ identity.lip_down
-        self._close = closing_rounds(identity.closing, self._gaps[len(ARKIT_NAMES) :])
+        self.gap = (identity.lower_line - identity.upper_line) @ identity.lip_down
+        self.gaps = (identity.lower_contour - identity.upper_contour) @ identity.lip_down
+        self.close = closing_rounds(identity.closing, self.gaps[len(ARKIT_NAMES) :])
 
     def with_closings(self, weights: Array) -> Array:
         """(W,) the 52 weights and the closings that leave the gap which `mouthClose` and rounding ask for."""
-        gap = self._gap + weights @ self._gaps[: len(weights)]
+        gap = self.gap + weights @ self.gaps[: len(weights)]
         rounding = min(1.0, max(0.0, ALWAYS_ROUND + (1 - ALWAYS_ROUND) * float(weights[ROUNDING].sum()) / FULLY_ROUND))
-        ellipse = np.maximum(gap, gap.max() * self._ellipse)
+        ellipse = np.maximum(gap, gap.max() * self.ellipse)
         close = float(weights[MOUTH_CLOSE])
         wanted = np.maximum(gap + rounding * (ellipse - gap), 0) * max(0.0, 1 - close / SEALED)
-        wanted -= self._pressed_px * max(0.0, (close - SEALED) / (1 - SEALED))
-        return np.concatenate([weights, (gap - wanted) @ self._close]).astype(np.float32)
+        wanted -= self.pressed_px * max(0.0, (close - SEALED) / (1 - SEALED))
+        return np.concatenate([weights, (gap - wanted) @ self.close]).astype(np.float32)
 
     def edges(self, weights: Array) -> tuple[Array, Array]:
         """Inner edges (n, 2) px of the upper and of the lower lip at weights and closings (W,), head unmoved."""
-        upper, lower = self._lines + (weights @ self._contours).reshape(self._lines.shape)
+        upper, lower = self.lines + (weights @ self.contours).reshape(self.lines.shape)
         return upper, lower
 
 

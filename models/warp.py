@@ -126,7 +126,7 @@ def finer(picture: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     Sampled linearly it stays as sharp as the photo at every fraction of a pixel, at the cost of linear sampling: the
     first doubling makes pixels a little sharper than sinc interpolation would, to make up for the averaging.
     """
-    for taps in (_HALF_PIXEL_SHARP, _HALF_PIXEL)[: scale.bit_length() - 1]:
+    for taps in (HALF_PIXEL_SHARP, _HALF_PIXEL)[: scale.bit_length() - 1]:
         height, width, channels = picture.shape
         before = taps.shape[1] // 2 - 1
         across = cv2.filter2D(picture, -1, taps, anchor=(before, 0), borderType=cv2.BORDER_REPLICATE)
@@ -146,4 +146,4 @@ def _half_pixel_taps(reach: int, boost: float) -> NDArray[np.float32]:
     return raised[None].astype(np.float32)
 
 
-_HALF_PIXEL_SHARP, _HALF_PIXEL = _half_pixel_taps(4, 0.2), _half_pixel_taps(3, 0.0)
+HALF_PIXEL_SHARP, _HALF_PIXEL = _half_pixel_taps(4, 0.2), _half_pixel_taps(3, 0.0)
