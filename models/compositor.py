@@ -27,7 +27,14 @@ def polygon_alpha(
     return cv2.GaussianBlur(alpha, (0, 0), soft_px).astype(np.float32) / np.float32(255)
 
 
+def polygon_area(points: NDArray[np.floating], shape: tuple[int, int], soft_px: float) -> tuple[slice, slice]:
+    """Rows and columns of a picture (h, w) outside which `polygon_alpha` is zero."""
+    reach = int(np.ceil(3 * soft_px)) + 2
+    left, top = np.maximum(np.floor(points.min(0)).astype(int) - reach, 0).tolist()
+    right, bottom = (np.ceil(points.max(0)).astype(int) + reach).tolist()
+    return slice(top, max(top, min(bottom, shape[0]))), slice(left, max(left, min(right, shape[1])))
+
+
 def over(below: NDArray[np.uint8], above: NDArray[np.uint8], alpha: NDArray[np.float32]) -> None:
     """Draws `above` over `below` (both (h, w, 3)) in place."""
-    share = alpha[..., None]
-    below[:] = np.round(below + (above.astype(np.float32) - below) * share).astype(np.uint8)
+    cv2.blendLinear(above, below, alpha, 1 - alpha, below)

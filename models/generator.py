@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_NAMES, HEAD_NAMES, FaceMotion
-from models.compositor import over, polygon_alpha
+from models.compositor import over, polygon_alpha, polygon_area
 from models.eyes import LivingEyes
 from models.head import Head, moves
 from models.identity import Identity
@@ -130,7 +130,7 @@ class FrameGenerator:
 
         at: where the layer's pixels lie in its texture. turn: the head's field, if it moved.
         """
-        own, box = self.identity, self._upper_box
+        own = self.identity
         down = own.lip_down
         upper, lower = self._opening.edges(weights)
         gap = np.maximum((lower - upper) @ down, 0)
@@ -141,23 +141,36 @@ class FrameGenerator:
             upper, lower = (edge + self._head.shift(turn, edge) for edge in (upper, lower))
         if gap.max() > LEAST_GAP_PX:
             self._light_lip(frame, at, lower, gap)
-        lip, _ = self._upper.draw(weights, shift[(slice(None), *box.slices)], rounds)
-        region = frame[box.pixels(self._step)]
-        origin = np.array([box.left, box.top], np.float32) * self._step
         open_px = np.maximum((lower - upper) @ down, 0)
         if own.mouth is not None and open_px.max() > LEAST_GAP_PX:
             # The opening reaches a little under the upper lip, so that no rim of the base layer shows between them.
-            hidden = np.minimum(open_px, 2.0)[:, None] * down
-            outline = np.concatenate([upper - hidden, lower[::-1]]) - origin
-            opening = polygon_alpha(outline, region.shape[:2], float(own.mouth.soft_px) + 0.1)
-            corners = np.concatenate([origin, origin + region.shape[1::-1]]).astype(int).tolist()
+            outline = np.concatenate([upper - np.minimum(open_px, 2.0)[:, None] * down, lower[::-1]])
+            soft = float(own.mouth.soft_px) + 0.1
+            rows, columns = polygon_area(outline, frame.shape[:2], soft)
+            region = frame[rows, columns]
             moved = None if turn is None else self._head.near(turn, motion, own.upper_line.mean(0))
-            over(region, own.mouth.render(motion.weights, upper, lower, tuple(corners), moved), opening)
-        beyond = 2 * self.size_px * down
-        above = polygon_alpha(
-            np.concatenate([upper, [upper[-1] - beyond, upper[0] - beyond]]) - origin, region.shape[:2]
-        )
-        over(region, lip[..., :3], above * lip[..., 3] * np.float32(1 / 255))
+            inside = own.mouth.render(
+                motion.weights, upper, lower, (columns.start, rows.start, columns.stop, rows.stop), moved
+            )
+            over(region, inside, polygon_alpha(outline - (columns.start, rows.start), region.shape[:2], soft))
+        self._draw_upper_lip(frame, weights, upper, shift, rounds)
+
+    def _draw_upper_lip(
+        self, frame: NDArray[np.uint8], weights: Array, edge: Array, shift: Planes, rounds: int
+    ) -> None:
+        """Draws the upper lip down to its `edge` (n, 2) px."""
+        box = self._upper_box
+        lip, _ = self._upper.draw(weights, shift[(slice(None), *box.slices)], rounds)
+        alpha = cv2.extractChannel(lip, 3)
+        left, top, width, height = cv2.boundingRect(alpha)
+        if not width:
+            return
+        area = np.s_[top : top + height, left : left + width]
+        beyond = 2 * self.size_px * self.identity.lip_down
+        origin = np.array([box.left * self._step + left, box.top * self._step + top], np.float32)
+        above = polygon_alpha(np.concatenate([edge, [edge[-1] - beyond, edge[0] - beyond]]) - origin, (height, width))
+        colours = np.asarray(cv2.cvtColor(lip[area], cv2.COLOR_BGRA2BGR), np.uint8)
+        over(frame[box.pixels(self._step)][area], colours, above * alpha[area] * np.float32(1 / 255))
 
     def _light_lip(self, frame: NDArray[np.uint8], at: Planes, lower: Array, gap: Array) -> None:
         """Takes the shadow of the upper lip off the lower one, whose edge is `lower` (n, 2) px, by the `gap` (n,) px

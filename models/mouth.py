@@ -157,21 +157,24 @@ class MouthInterior:
         if right <= left or bottom <= top:
             return out
         map_ = np.eye(2, 3, dtype=np.float32) if moved is None else moved.astype(np.float32)
+        (xx, xy, x_at), (yx, yy, y_at) = map_.tolist()
         size = right - left, bottom - top
-        origin = np.array([left, top], np.float32)
 
         jaw_at = self.lower_at + weights @ self.jaw_travel
         jaw = float(self.own_jaw + weights[JAW_OPEN])
         tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
-        teeth_light, deep_light = self._light(upper_lip - origin, lower_lip - origin, size)
-        canvas = np.empty((size[1], size[0], 3), np.float32)
-        canvas[:] = self.cavity
+        teeth_light, deep_light = self._light(upper_lip - (left, top), lower_lip - (left, top), size)
+        # A plane for each colour: numpy is slow where three numbers meet one.
+        canvas = np.empty((3, size[1], size[0]), np.float32)
+        canvas[:] = self.cavity[:, None, None]
 
         def lay(picture: Picture, anchor: Array, at: NDArray[np.floating], light: Array) -> None:
-            turn = map_[:, :2] / RESOLUTION
-            shift = map_[:, :2] @ at + map_[:, 2] - origin - turn @ anchor
-            laid = cv2.warpAffine(picture, np.column_stack([turn, shift]), size, flags=cv2.INTER_LINEAR)
-            canvas[:] = canvas * (1 - laid[..., 3:] * np.float32(1 / 255)) + laid[..., :3] * light[..., None]
+            x, y = (at - anchor / RESOLUTION).tolist()
+            x, y = xx * x + xy * y + x_at - left, yx * x + yy * y + y_at - top
+            to_canvas = np.array([[xx / RESOLUTION, xy / RESOLUTION, x], [yx / RESOLUTION, yy / RESOLUTION, y]])
+            laid = cv2.warpAffine(picture, to_canvas, size, flags=cv2.INTER_LINEAR).transpose(2, 0, 1).copy()
+            np.multiply(canvas, 1 - laid[3] * np.float32(1 / 255), out=canvas)
+            np.add(canvas, laid[:3] * light, out=canvas)
 
         lay(self.hollow, self.hollow_anchor, (self.upper_at + jaw_at) / 2, deep_light)
         raised = TONGUE_RAISED_CM + LOWER_LOWERED_CM
@@ -182,9 +185,9 @@ class MouthInterior:
         lay(self.upper, self.upper_anchor, self.upper_at, teeth_light)
         if tip > BETWEEN_TEETH:
             lay(self.tip, self.tip_anchor, self._tip_at(jaw_at, tip), teeth_light)
-        canvas *= 1 - self.black / np.float32(255)
-        canvas += self.black
-        out[top - y0 : bottom - y0, left - x0 : right - x0] = canvas.clip(0, 255)
+        canvas *= 1 - self.black[:, None, None] / np.float32(255)
+        canvas += self.black[:, None, None]
+        out[top - y0 : bottom - y0, left - x0 : right - x0] = cv2.merge(list(canvas.clip(0, 255).astype(np.uint8)))
         return out
 
     def _tip_at(self, jaw_at: Array, tip: float) -> Array:
@@ -200,17 +203,18 @@ class MouthInterior:
         little.
         """
         columns, rows = (np.arange(n, dtype=np.float32) for n in size)
-        above = np.interp(columns, *_by_column(upper))
-        below = np.interp(columns, *_by_column(lower))
+        above = np.interp(columns, *_by_column(upper)).astype(np.float32)
+        below = np.interp(columns, *_by_column(lower)).astype(np.float32)
         unit = float(self.unit_px)
         gap = np.maximum(below - above, 0)
-        wide = np.clip(gap / (0.05 * unit), 0, 1)
+        wide = np.minimum(gap / (0.05 * unit), 1)
         open_ = min(float(gap.max()) / (0.07 * unit), 1.0)
-        under = np.clip((rows[:, None] - above) / (LIP_SHADOW * unit), 0, 1)
-        under_teeth = np.clip((rows[:, None] - above) / (TEETH_SHADOW * unit), 0, 1)
-        teeth = (0.74 + 0.26 * under * (2 - under)) * (0.86 + 0.14 * wide) * (0.94 + 0.06 * open_)
-        deep = (0.55 + 0.45 * under_teeth) * (0.70 + 0.30 * wide) * (0.85 + 0.15 * open_)
-        return teeth.astype(np.float32), deep.astype(np.float32)
+        depth = np.maximum(rows[:, None] - above, 0)
+        under = np.minimum(depth / (LIP_SHADOW * unit), 1)
+        under_teeth = np.minimum(depth / (TEETH_SHADOW * unit), 1)
+        teeth = (0.74 + 0.26 * under * (2 - under)) * ((0.86 + 0.14 * wide) * (0.94 + 0.06 * open_))
+        deep = (0.55 + 0.45 * under_teeth) * ((0.70 + 0.30 * wide) * (0.85 + 0.15 * open_))
+        return teeth, deep
 
 
 def _snap(model: FaceModel, fit: FaceFit, down: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.blendshapes import FaceMotion
-from models.compositor import over, polygon_alpha
+from models.compositor import over, polygon_alpha, polygon_area
 from models.fit import eye_distance
 from models.generator import FrameGenerator
 from models.identity_builder import build_identity
@@ -143,6 +143,16 @@ def test_a_polygon_covers_its_area_softly() -> None:
     alpha = polygon_alpha(corners, (40, 40))
     assert alpha.sum() == pytest.approx(20.5 * 15.25, rel=0.03)
     assert alpha[17, 20] == 1 and alpha[35, 20] == 0 and 0.1 < alpha[17, 10] < 0.9
+
+
+def test_nothing_is_covered_beyond_the_area_of_a_polygon() -> None:
+    corners = np.array([[10.0, 10.0], [30.5, 12.0], [58.0, 25.25], [10.0, 39.9]])
+    whole = polygon_alpha(corners, (42, 60), 1.3)
+    rows, columns = polygon_area(corners, whole.shape, 1.3)
+    cut = polygon_alpha(corners - (columns.start, rows.start), whole[rows, columns].shape, 1.3)
+    np.testing.assert_array_equal(whole[rows, columns], cut)
+    whole[rows, columns] = 0
+    assert whole.max() == 0
 
 
 def test_drawing_over_changes_only_what_is_covered() -> None:

@@ -9,8 +9,8 @@ import pytest
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
-from models.mouth import MouthInterior
-from models.mouth_builder import turned_less
+from models.mouth import LIP_SHADOW, TEETH_SHADOW, MouthInterior
+from models.mouth_builder import JAW_KEYS, LOWER_LOWERED_CM, RESOLUTION, TONGUE_RAISED_CM, turned_less
 from models.mouth_tones import landmark_px
 from tests.synthetic_face import turned
 
@@ -218,3 +218,49 @@ def test_arrays_round_trip(mouth: MouthInterior, model: FaceModel, fit: FaceFit)
     again = MouthInterior.from_arrays(mouth.to_arrays())
     motion = weights(jawOpen=0.33, tongueOut=0.1)
     assert np.array_equal(shown(mouth, model, fit, motion, 25), shown(again, model, fit, motion, 25))
+
+
+def test_the_quick_mouth_is_the_plain_one(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    """Against one picture after another laid over the whole canvas, in floating point."""
+    motion, (upper, lower) = weights(jawOpen=0.3), opening(model, fit, 24)
+    turn = np.array([[0.99, 0.05, 3], [-0.05, 0.99, 20]], np.float32)
+    upper, lower = (edge @ turn[:, :2].T + turn[:, 2] for edge in (upper, lower))
+    x0, y0, x1, y1 = 200, 280, 320, 360
+    quick = mouth.render(motion, upper, lower, (x0, y0, x1, y1), turn)
+
+    jaw_at = mouth.lower_at + motion @ mouth.jaw_travel
+    raised = (TONGUE_RAISED_CM + LOWER_LOWERED_CM) * mouth.down_per_cm
+    rows, columns = np.mgrid[y0:y1, x0:x1].astype(float)
+    x = columns[0]
+    above, below = (
+        np.interp(x, edge[np.argsort(edge[:, 0]), 0], edge[np.argsort(edge[:, 0]), 1]) for edge in (upper, lower)
+    )
+    unit, gap = float(mouth.unit_px), np.maximum(below - above, 0)
+    wide, widest = np.clip(gap / (0.05 * unit), 0, 1), min(gap.max() / (0.07 * unit), 1)
+    under, under_teeth = (np.clip((rows - above) / (reach * unit), 0, 1) for reach in (LIP_SHADOW, TEETH_SHADOW))
+    teeth = (0.74 + 0.26 * under * (2 - under)) * (0.86 + 0.14 * wide) * (0.94 + 0.06 * widest)
+    deep = (0.55 + 0.45 * under_teeth) * (0.70 + 0.30 * wide) * (0.85 + 0.15 * widest)
+    plain = np.broadcast_to(mouth.cavity, (*rows.shape, 3)).astype(float)
+    for picture, anchor, at, light in (
+        (mouth.hollow, mouth.hollow_anchor, (mouth.upper_at + jaw_at) / 2, deep),
+        (between(mouth.tongue, 0.3), mouth.tongue_anchor, jaw_at - raised, deep),
+        (between(mouth.lower, 0.3), mouth.lower_anchor, jaw_at, deep),
+        (mouth.upper, mouth.upper_anchor, mouth.upper_at, teeth),
+    ):
+        back = np.linalg.inv(turn[:, :2])
+        seen = (np.stack([columns, rows], -1) - turn[:, 2]) @ back.T - at
+        where = (RESOLUTION * seen + anchor).astype(np.float32)
+        laid = cv2.remap(picture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT).astype(float)
+        plain = plain * (1 - laid[..., 3:] / 255) + laid[..., :3] * light[..., None]
+    plain = plain * (1 - mouth.black / 255) + mouth.black
+    inside = (rows > above + 1) & (rows < below - 1) & (x > upper[0, 0] + 2) & (x < upper[-1, 0] - 2)
+    assert inside.sum() > 500
+    difference = np.abs(quick - plain)[inside]
+    assert difference.mean() < 1.5 and np.quantile(difference, 0.99) < 6
+
+
+def between(pictures: np.ndarray, jaw_open: float) -> np.ndarray:
+    place = float(np.interp(jaw_open, JAW_KEYS, np.arange(len(JAW_KEYS))))
+    first = min(int(place), len(JAW_KEYS) - 2)
+    mixed = pictures[first] + (place - first) * (pictures[first + 1].astype(float) - pictures[first])
+    return np.round(mixed).astype(np.uint8)
