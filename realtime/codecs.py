@@ -48,7 +48,9 @@ def i420(picture: NDArray[np.uint8]) -> av.VideoFrame:
     height, width = picture.shape[0] // 2 * 2, picture.shape[1] // 2 * 2
     even = np.ascontiguousarray(picture[:height, :width])
     planes = cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420).astype(np.uint8, copy=False)
-    return av.VideoFrame.from_ndarray(planes, format="yuv420p")
+    # Where it may, the frame takes the planes as they lie; PyAV misplaces the chroma of other heights.
+    frame = av.VideoFrame.from_numpy_buffer if height % 4 == 0 else av.VideoFrame.from_ndarray
+    return frame(planes, format="yuv420p")
 
 
 class _PictureEncoder:

@@ -19,6 +19,7 @@ from realtime.codecs import (
     OpusDecoder,
     OpusEncoder,
     h264_payloads,
+    i420,
     nal_units,
     vp8_payloads,
 )
@@ -118,6 +119,15 @@ def test_vp8_payloads_begin_a_frame_once(size: int):
     assert [bool(p[0] & 0x10) for p in payloads] == [True] + [False] * (len(payloads) - 1)
     assert all(p[2:4] == (0x8000 | 1234).to_bytes(2, "big") for p in payloads)
     assert sum(len(depayload(CODECS["VP8"], p)) for p in payloads) == size
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (66, 130), (68, 66), (65, 67), (131, 64)])
+def test_planes_lie_where_opencv_put_them(shape: tuple[int, int]):
+    picture = np.random.default_rng(0).integers(0, 255, (*shape, 3), np.uint8)
+    frame = i420(picture)
+    assert (frame.height, frame.width) == (shape[0] // 2 * 2, shape[1] // 2 * 2)
+    even = np.ascontiguousarray(picture[: frame.height, : frame.width])
+    np.testing.assert_array_equal(frame.to_ndarray(), cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420))
 
 
 def test_speech_survives_opus():
