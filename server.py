@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +62,12 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve the page and the WebRTC sessions")
     serve.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=int, help="port to listen on (default 8080)")
-    serve.add_argument("--processes", type=int, metavar="N", help="media processes, each on its own cores (default 1)")
+    serve.add_argument(
+        "--processes",
+        type=whole_number_or_auto,
+        metavar="N",
+        help="media processes, each on its own cores; auto: one a core",
+    )
     _device(serve)
     _settings(serve)
 
@@ -159,18 +164,26 @@ def _sound(command: argparse.ArgumentParser, text: bool = False) -> None:
         command.add_argument("--voice", help="voice for --text (default: the configured one)")
 
 
+def whole_number_or_auto(text: str) -> int:
+    """A setting whose 0 means "as many as suit", as given on the command line."""
+    return 0 if text == "auto" else int(text)
+
+
 def serve(options: argparse.Namespace) -> None:
     # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core, and
     # inference and enrolment calling it at once from two threads can lock each other out for good.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = {"server.host": options.host, "server.port": options.port, "server.processes": options.processes}
     config = _config(options, given)
-    if config.server.processes > 1:
+    from realtime import capacity
+
+    count = config.server.processes or capacity.processes(config.engine.device)
+    if count > 1:
         from realtime.front import run
     else:
         from realtime.service import run
 
-    run(config)
+    run(replace(config, server=replace(config.server, processes=count)))
 
 
 def render(options: argparse.Namespace) -> None:

@@ -17,7 +17,9 @@ import numpy as np
 from models.avatar import AvatarFrame, StepInput
 from models.generator import FrameGenerator
 from models.rates import SPEECH_CHUNK
+from models.runtime import resolve_device
 from models.style import Style
+from realtime import memory
 from realtime.codecs import H264Encoder
 from realtime.timebase import CHUNK_S
 
@@ -28,6 +30,11 @@ LOOP_S = 0.003
 """What the event loop spends on a session in each tick: packets, encryption, voice detection, queues."""
 
 MOST = 256
+
+PROCESS_BYTES = 400_000_000
+"""Memory of a media process with a few sessions; avatars that are shared are not counted."""
+
+MOST_PROCESSES = 64
 REPEATS = 5
 PROBE_BPS = 1_000_000
 
@@ -47,6 +54,13 @@ def available() -> list[int]:
 def cores() -> int:
     """How many they are."""
     return len(available())
+
+
+def processes(device: str) -> int:
+    """Media processes that suit this machine: one a core, as far as memory reaches; one alone where a GPU draws."""
+    if resolve_device(device) == "cuda":
+        return 1
+    return max(1, min(cores(), memory.available_bytes() // PROCESS_BYTES, MOST_PROCESSES))
 
 
 def most_rows(step_s: Callable[[int], float], bound_s: float, most: int) -> int:

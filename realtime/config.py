@@ -41,7 +41,7 @@ class ServerConfig:
     """token: if set, calls that make or change anything need `Authorization: Bearer TOKEN`.
     allow_origins: web origins whose pages may call this server (CORS); `*` is any.
     drain_s: seconds that a stopping server waits for its sessions to fall silent.
-    processes: media processes behind one address, which share out the cores (`front`)."""
+    processes: media processes behind one address, which share out the cores (`front`); 0: as many as suit."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -216,7 +216,7 @@ def _check(config: Config) -> None:
 
     between("server.port", 0, 65535)
     between("server.drain_s", 0, 600)
-    between("server.processes", 1, 64)
+    between("server.processes", 0, 64)
     between("engine.threads", 1, 64)
     between("engine.drawing_threads", 0, 64)
     between("engine.capacity", 0, 256)

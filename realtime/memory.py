@@ -1,13 +1,15 @@
 """Gives memory back to the system: what ended sessions leave in the C library's pools would look like a leak.
 
-Touches Python's collector, and the C library where it is glibc.
+Touches Python's collector, and the C library where it is glibc; reads how much memory the system has.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 M_ARENA_MAX = -8  # malloc.h
 ARENAS = 2
@@ -23,6 +25,14 @@ def _glibc() -> ctypes.CDLL | None:
     except (OSError, TypeError, AttributeError):
         return None
     return library
+
+
+def available_bytes() -> int:
+    """Memory that could be taken without swapping; where the system does not tell, a great deal."""
+    with suppress(OSError, StopIteration, ValueError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("MemAvailable:")).split()[1])
+    return 1 << 40
 
 
 def keep_few_pools() -> None:

@@ -21,6 +21,14 @@ def test_it_may_be_asked_for_at_any_time() -> None:
     assert memory.give_back() in (True, False)
 
 
+def test_what_is_available_is_less_than_a_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 10**7 < memory.available_bytes() < 10**15
+    monkeypatch.setattr(Path, "read_text", lambda self: "MemTotal: 5 kB\nMemAvailable:    3000 kB\n")
+    assert memory.available_bytes() == 3_072_000
+    monkeypatch.setattr(Path, "read_text", lambda self: "another system")
+    assert memory.available_bytes() > 10**12
+
+
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     class Other:
         pass
