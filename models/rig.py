@@ -18,6 +18,9 @@ JAW_SPEECH = 0.42
 """jawOpen of the widest vowel at the usual loudness (0.55 is a shout): lips as far apart as those of people on film."""
 
 JAW_MOST = 0.55
+JAW_SEALED, JAW_RISES = 0.25, 0.65
+"""Lips that meet bring the jaw up: of what it is open beyond the first, a seal takes the second share."""
+
 TEETH_SHOWN, TEETH_BARED, APERTURE_OF_JAW = 0.023, 0.016, 0.4
 """Gaps between the lips in eye distances: of an F, of its raised upper lip alone, of jawOpen 1."""
 
@@ -63,7 +66,8 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
         put(name + "Left", value)
         put(name + "Right", value)
 
-    put("jawOpen", min(JAW_MOST, strength * (JAW_SPEECH * g.jaw + 0.04 * tip * held)))
+    jaw = g.jaw - JAW_RISES * g.closure * max(0.0, g.jaw - JAW_SEALED)
+    put("jawOpen", min(JAW_MOST, strength * (JAW_SPEECH * jaw + 0.04 * tip * held)))
     put("mouthPucker", strength * (0.62 * narrow + 0.14 * wide) * (1 - 0.5 * g.labiodental))
     put("mouthFunnel", strength * (0.40 * wide + 0.34 * g.flare) * held)
     put("mouthRollLower", strength * 0.13 * narrow * held)
@@ -77,8 +81,8 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     gap = TEETH_BARED + APERTURE_OF_JAW * out[ARKIT_INDEX["jawOpen"]]
     put("mouthClose", max(g.closure, drawn, g.labiodental * max(0.0, 1 - TEETH_SHOWN / gap)))
     put_both("mouthPress", 0.22 * g.closure)
-    put("mouthRollLower", 0.10 * g.closure)
-    put("mouthRollUpper", 0.10 * g.closure)
+    put("mouthRollLower", 0.22 * g.closure)
+    put("mouthRollUpper", 0.22 * g.closure)
 
     put("mouthRollLower", 0.32 * g.labiodental * apart)
     put_both("mouthUpperUp", 0.52 * g.labiodental * apart)
