@@ -85,10 +85,11 @@ class SessionConfig:
 
 @dataclass(frozen=True, slots=True)
 class AvatarsConfig:
-    """size_px: side of the pictures of an enrolled avatar. cache_bytes: warm identities kept in memory."""
+    """default: the avatar of a session that names none, and the first that the page shows; empty: the first by name.
+    size_px: side of the pictures of an enrolled avatar. cache_bytes: warm identities kept in memory."""
 
     data_dir: Path = field(default_factory=default_data_dir)
-    default: str = ""
+    default: str = "freya"
     size_px: int = 512
     max_upload_bytes: int = 20_000_000
     max_pixels: int = 50_000_000

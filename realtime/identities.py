@@ -67,10 +67,10 @@ class AvatarStore:
         self._enroll_photo = enroll_photo or self._enroll_with_landmarks
 
     def list(self) -> list[StoredAvatar]:
-        """Every avatar, those that ship first."""
+        """Every avatar: the default one first, then those that ship."""
         folders = [*_folders(self._built_in), *_folders(self._users)]
-        avatars = [self._entry(folder) for folder in folders]
-        return [avatar for avatar in avatars if avatar]
+        avatars = [avatar for avatar in map(self._entry, folders) if avatar]
+        return sorted(avatars, key=lambda avatar: avatar.name != self._config.default)
 
     def find(self, name: str) -> StoredAvatar:
         """Raises NotFound."""

@@ -20,6 +20,7 @@ from models.by_hand import ANCHORS
 from models.identity import Identity
 from models.style import Style
 from realtime import identities
+from realtime.config import load
 from realtime.errors import BadPhoto, BadRequest, Conflict, NotFound, StorageFailed
 from realtime.identities import AvatarStore
 from realtime.identity_cache import IdentityCache, WarmAvatar, bytes_of
@@ -48,6 +49,17 @@ def files_in(folder: Path) -> list[str]:
 
 
 # --- the store ---
+
+
+def test_the_default_avatar_comes_first(tmp_path: Path) -> None:
+    for name in ("ann", "ben", "cleo"):
+        (tmp_path / "built_in" / name).mkdir(parents=True)
+        (tmp_path / "built_in" / name / "photo.png").write_bytes(photo())
+        (tmp_path / "built_in" / name / "avatar.json").write_text("{}")
+    chosen = load(None, {"avatars.data_dir": tmp_path / "data", "avatars.default": "cleo"})
+    store = AvatarStore(chosen, fake_enroll, tmp_path / "built_in")
+    assert [avatar.name for avatar in store.list()] == ["cleo", "ann", "ben"]
+    assert store.default() == "cleo"
 
 
 def test_an_enrolled_photo_is_an_avatar_from_then_on(store: AvatarStore, tmp_path: Path) -> None:
