@@ -115,13 +115,18 @@ def media_processes(front: int) -> list[int]:
     return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-async def processes(http: aiohttp.ClientSession) -> int:
-    async with http.get("/healthz") as answer:
-        return (await answer.json())["processes"] if answer.status == 200 else 0
+async def until_there_are(processes: int, http: aiohttp.ClientSession) -> None:
+    for _ in range(400):
+        async with http.get("/healthz") as answer:
+            if answer.status == 200 and (await answer.json())["processes"] == processes:
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not {processes} processes")
 
 
 async def test_two_processes_serve_as_one_and_a_dead_one_is_replaced(served: tuple[aiohttp.ClientSession, int]) -> None:
     http, front = served
+    await until_there_are(2, http)
     clients = [Client() for _ in range(5)]
     paths, tokens = [], []
     for client in clients[:4]:
@@ -191,11 +196,6 @@ async def test_two_processes_serve_as_one_and_a_dead_one_is_replaced(served: tup
         assert answer.status == 204
     first, second = media_processes(front)
     os.kill(second, signal.SIGKILL)
-    for wanted in (1, 2):
-        for _ in range(200):
-            if await processes(http) == wanted:
-                break
-            await asyncio.sleep(0.05)
-        else:
-            raise AssertionError(f"not {wanted} processes")
+    await until_there_are(1, http)
+    await until_there_are(2, http)
     assert first in media_processes(front) and second not in media_processes(front)
