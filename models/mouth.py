@@ -23,13 +23,14 @@ from models.mouth_builder import (
     RESOLUTION,
     TONGUE_RAISED_CM,
     UPPER_LOWERED_CM,
+    grained,
     incisor_px,
     incisor_vertices,
     paint_layers,
     softened,
     with_own_teeth,
 )
-from models.mouth_tones import FEATURES, landmark_px, measure_tones, softness_px
+from models.mouth_tones import AROUND_MOUTH, FEATURES, grain_of, landmark_px, measure_tones, softness_px
 from models.own_teeth import OwnTeeth
 
 TONGUE_OUT = ARKIT_INDEX["tongueOut"]
@@ -42,9 +43,20 @@ BETWEEN_TEETH = 1.6
 TIP_FROM_CM, TIP_BEHIND_CM, TIP_BETWEEN_CM = 0.10, 0.12, 0.16
 """Top of the tip: below the lower teeth's edge at rest, above the upper one's edge behind it, and before it."""
 
+ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
+FULLY_ROUND = 0.7
+"""Sum of these weights from which the opening between the lips is an ellipse."""
+
+ROUNDED_DARKER = 0.25
+"""Share of the light that fully rounded lips keep from what is behind them."""
+
 INCISAL_SHOW_CM = (0.25, 0.4)
 LIP_SHADOW, TEETH_SHADOW = 0.03, 0.09
 """Reach of the shadow of upper lip and upper teeth, in eye distances."""
+
+TEETH_LIGHT, DEEP_LIGHT = (0.62, 0.80, 0.90), (0.55, 0.70, 0.85)
+"""Least light, for the upper teeth and for all behind and below them: in those shadows, where a mouth is narrow, and in
+one that is narrow all along."""
 
 Array = NDArray[np.float32]
 Picture = NDArray[np.uint8]
@@ -92,8 +104,9 @@ class MouthInterior:
         own: the teeth that the photo showed before its lips were shut.
         """
         tones = measure_tones(model, fit, photo_bgr, own)
-        soft = softness_px(photo_bgr, landmark_px(model, fit, FEATURES))
-        layers = softened(paint_layers(model, fit, tones), soft)
+        features = landmark_px(model, fit, FEATURES)
+        soft = max(softness_px(photo_bgr, features), softness_px(photo_bgr, landmark_px(model, fit, AROUND_MOUTH)))
+        layers = grained(softened(paint_layers(model, fit, tones), soft), grain_of(photo_bgr, features))
         camera = fit.pose.rotation[:2].T * np.array([fit.pose.scale_px, -fit.pose.scale_px], np.float32)
         down = -camera[1]
         snap = _snap(model, fit, down)
@@ -163,7 +176,8 @@ class MouthInterior:
         jaw_at = self.lower_at + weights @ self.jaw_travel
         jaw = float(self.own_jaw + weights[JAW_OPEN])
         tip = float(weights[TONGUE_OUT]) / TONGUE_TIP_UP
-        teeth_light, deep_light = self._light(upper_lip - (left, top), lower_lip - (left, top), size)
+        rounded = float(np.clip(weights[ROUNDING].sum() / FULLY_ROUND, 0, 1))
+        teeth_light, deep_light = self._light(upper_lip - (left, top), lower_lip - (left, top), size, rounded)
         # A plane for each colour: numpy is slow where three numbers meet one.
         canvas = np.empty((3, size[1], size[0]), np.float32)
         canvas[:] = self.cavity[:, None, None]
@@ -196,11 +210,11 @@ class MouthInterior:
         end = self.upper_at - (TIP_BETWEEN_CM if tip > BETWEEN_TEETH else TIP_BEHIND_CM) * self.down_per_cm
         return np.asarray(start + (end - start) * min(tip, 1.0), np.float32)
 
-    def _light(self, upper: Array, lower: Array, size: tuple[int, int]) -> tuple[Array, Array]:
+    def _light(self, upper: Array, lower: Array, size: tuple[int, int], rounded: float) -> tuple[Array, Array]:
         """(h, w) share of the light that falls on the upper teeth, and on all behind and below them.
 
-        Less under the upper lip, at the corners and in a narrow mouth; the upper teeth, right behind the lips, lose
-        little.
+        Less under the upper lip, at the corners, in a narrow mouth and behind lips that are `rounded` (0..1) and so
+        stand out before them; the upper teeth, right behind the lips, lose less.
         """
         columns, rows = (np.arange(n, dtype=np.float32) for n in size)
         above = np.interp(columns, *_by_column(upper)).astype(np.float32)
@@ -212,8 +226,10 @@ class MouthInterior:
         depth = np.maximum(rows[:, None] - above, 0)
         under = np.minimum(depth / (LIP_SHADOW * unit), 1)
         under_teeth = np.minimum(depth / (TEETH_SHADOW * unit), 1)
-        teeth = (0.74 + 0.26 * under * (2 - under)) * ((0.86 + 0.14 * wide) * (0.94 + 0.06 * open_))
-        deep = (0.55 + 0.45 * under_teeth) * ((0.70 + 0.30 * wide) * (0.85 + 0.15 * open_))
+        kept = 1 - ROUNDED_DARKER * rounded
+        (a, b, c), (d, e, f) = TEETH_LIGHT, DEEP_LIGHT
+        teeth = (a + (1 - a) * under * (2 - under)) * ((b + (1 - b) * wide) * ((c + (1 - c) * open_) * kept))
+        deep = (d + (1 - d) * under_teeth) * ((e + (1 - e) * wide) * ((f + (1 - f) * open_) * kept))
         return teeth, deep
 
 

@@ -16,7 +16,7 @@ from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
 from models.mesh_paint import LIGHT, paint, vertex_normals
-from models.mouth_tones import LUMA, SHARP_PX, Tones, luma_of
+from models.mouth_tones import LUMA, SHARP_PX, Tones, finest, luma_of
 from models.own_teeth import OwnTeeth
 from models.teeth import ARCHES, Row, RowName, build_row, carried, row_motion
 from models.tongue import build_tongue, paint_hollow, paint_tip
@@ -134,6 +134,27 @@ def softened(layers: Layers, soft_px: float) -> Layers:
         lower=np.stack([blurred(picture) for picture in layers.lower]),
         tongue=np.stack([blurred(picture) for picture in layers.tongue]),
         tip=blurred(layers.tip),
+    )
+
+
+def grained(layers: Layers, grain: float) -> Layers:
+    """Layers with noise of standard deviation `grain` (of 255) at the photo's pixels: nothing in it is smoother."""
+    random = np.random.default_rng(7)
+
+    def noisy(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        noise = cv2.GaussianBlur(random.standard_normal(picture.shape[:2], np.float32), (0, 0), 0.5 * RESOLUTION)
+        noise *= grain / finest(np.asarray(noise, np.float32), RESOLUTION).std()
+        out = picture.astype(np.float32)
+        out[..., :3] += (noise * (out[..., 3] / 255))[..., None]
+        return np.round(out).clip(0, 255).astype(np.uint8)
+
+    return replace(
+        layers,
+        upper=noisy(layers.upper),
+        lower=np.stack([noisy(picture) for picture in layers.lower]),
+        tongue=np.stack([noisy(picture) for picture in layers.tongue]),
+        tip=noisy(layers.tip),
+        hollow=noisy(layers.hollow),
     )
 
 

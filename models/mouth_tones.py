@@ -27,7 +27,13 @@ BLACK_MOST = 0.35
 SHARP_PX, SOFT_MOST_PX, SOFT_SLOPE, SOFT_LESS = 0.6, 2.4, 1.6, 0.4
 """Softness of edges as they are drawn, and the most that a photo is given; on soft photos too little is measured."""
 
+GRAIN_WINDOW, GRAIN_SMOOTHEST = 15, 0.15
+"""Side in pixels of the patches in which grain is measured, and the share of the face that is smooth enough for it."""
+
 FEATURES = (70, 300, 61, 291, 17)
+AROUND_MOUTH = (57, 287, 2, 18)
+"""Landmarks whose bounding box holds the face, and the mouth."""
+
 _BESIDE_MOUTH = ((207, 212, 202), (427, 432, 422))
 _CHEEKS = (50, 280, 205, 425, 117, 346)
 _LIPS = (16, 86, 316, 11, 72, 302)
@@ -125,6 +131,23 @@ def softness_px(photo: NDArray[np.uint8], features: NDArray[np.float32]) -> floa
     kept = float(energy[1][edges].mean() / max(float(energy[0][edges].mean()), 1.0))
     sigma = kept / np.sqrt(max(1 - kept**2, 0.02))
     return float(np.clip(SOFT_SLOPE * sigma - SOFT_LESS, SHARP_PX, SOFT_MOST_PX))
+
+
+def grain_of(photo: NDArray[np.uint8], features: NDArray[np.float32]) -> float:
+    """Standard deviation (of 255) of the finest detail between features (n, 2) px where the photo is smoothest: the
+    noise of its film, sensor or canvas."""
+    low, high = np.floor(features.min(0)).astype(int), np.ceil(features.max(0)).astype(int)
+    grey = cv2.cvtColor(photo, cv2.COLOR_BGR2GRAY)[max(low[1], 0) : high[1], max(low[0], 0) : high[0]]
+    if min(grey.shape) < GRAIN_WINDOW:
+        return 0.0
+    fine = finest(grey.astype(np.float32), 1.0)
+    power = cv2.blur(fine * fine, (GRAIN_WINDOW, GRAIN_WINDOW))
+    return float(np.sqrt(np.quantile(power, GRAIN_SMOOTHEST)))
+
+
+def finest(values: NDArray[np.float32], px: float) -> NDArray[np.float32]:
+    """(h, w) what is left of values without everything coarser than about a pixel, which is `px` of them wide."""
+    return values - np.asarray(cv2.GaussianBlur(values, (0, 0), 1.2 * px), np.float32)
 
 
 def _side_light(model: FaceModel, fit: FaceFit, photo: NDArray[np.uint8]) -> float:

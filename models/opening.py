@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.identity import Identity
+from models.mouth import FULLY_ROUND, ROUNDING
 
 Array = NDArray[np.float32]
 
@@ -24,9 +25,8 @@ SEALED, CLOSING_ROUNDS = 0.94, 2
 PRESSED = 0.008
 """How far sealed lips are pressed into each other, in eye distances: the shadow between lips at rest gets thinner."""
 
-ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
-FULLY_ROUND, ALWAYS_ROUND = 0.7, 0.35
-"""Sum of these weights from which the opening is an ellipse, and how far it is one in any case."""
+ALWAYS_ROUND = 0.35
+"""How far the opening is an ellipse when lips are not rounded at all."""
 
 
 class Opening:

@@ -20,7 +20,7 @@ RowName = Literal["teeth_upper", "teeth_lower"]
 ACROSS, ALONG = 11, 12
 """Vertices of a crown, from side to side and from edge to gum."""
 
-GAP_DARK, GAP_FROM = 0.42, 0.72
+GAP_DARK, GAP_FROM = 0.36, 0.72
 """How dark a crown gets towards its neighbour, and from where on (0 middle, 1 side)."""
 
 

@@ -9,9 +9,9 @@ import pytest
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
-from models.mouth import LIP_SHADOW, TEETH_SHADOW, MouthInterior
+from models.mouth import DEEP_LIGHT, LIP_SHADOW, TEETH_LIGHT, TEETH_SHADOW, MouthInterior
 from models.mouth_builder import JAW_KEYS, LOWER_LOWERED_CM, RESOLUTION, TONGUE_RAISED_CM, turned_less
-from models.mouth_tones import landmark_px
+from models.mouth_tones import finest, landmark_px
 from tests.synthetic_face import turned
 
 SIZE = 512
@@ -173,6 +173,27 @@ def test_a_soft_photo_gets_soft_teeth(model: FaceModel, fit: FaceFit) -> None:
     assert sharp[1] > 1.15 * soft[1] and soft[1] > 1.05 * softer[1]
 
 
+def test_nothing_in_a_grainy_photo_is_smooth(model: FaceModel, fit: FaceFit) -> None:
+    random = np.random.default_rng(1)
+
+    def grain_inside(grain: float) -> float:
+        noisy = photo((120, 150, 200)) + random.normal(0, grain, (SIZE, SIZE, 1))
+        mouth = MouthInterior.build(model, fit, noisy.clip(0, 255).astype(np.uint8))
+        x, y = mouth.hollow_anchor.astype(int)
+        inside = cv2.resize(mouth.hollow[y - 16 : y + 16, x - 24 : x + 24, 1], None, fx=0.5, fy=0.5)
+        return float(finest(inside.astype(np.float32), 1.0).std())
+
+    smooth, grainy = grain_inside(0), grain_inside(4)
+    assert smooth < 1 and 1.8 < grainy < 4
+
+
+def test_teeth_behind_rounded_lips_are_darker(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
+    plain, rounded = (
+        shown(mouth, model, fit, weights(jawOpen=0.3, mouthPucker=pucker), 24).max() for pucker in (0, 0.7)
+    )
+    assert rounded < 0.85 * plain
+
+
 def test_a_photo_without_black_gets_a_mouth_without_black(model: FaceModel, fit: FaceFit) -> None:
     clear, haze = (
         shown(MouthInterior.build(model, fit, edges(0.6, black)), model, fit, weights(jawOpen=0.3), 24).min()
@@ -238,8 +259,9 @@ def test_the_quick_mouth_is_the_plain_one(mouth: MouthInterior, model: FaceModel
     unit, gap = float(mouth.unit_px), np.maximum(below - above, 0)
     wide, widest = np.clip(gap / (0.05 * unit), 0, 1), min(gap.max() / (0.07 * unit), 1)
     under, under_teeth = (np.clip((rows - above) / (reach * unit), 0, 1) for reach in (LIP_SHADOW, TEETH_SHADOW))
-    teeth = (0.74 + 0.26 * under * (2 - under)) * (0.86 + 0.14 * wide) * (0.94 + 0.06 * widest)
-    deep = (0.55 + 0.45 * under_teeth) * (0.70 + 0.30 * wide) * (0.85 + 0.15 * widest)
+    (a, b, c), (d, e, f) = TEETH_LIGHT, DEEP_LIGHT
+    teeth = (a + (1 - a) * under * (2 - under)) * (b + (1 - b) * wide) * (c + (1 - c) * widest)
+    deep = (d + (1 - d) * under_teeth) * (e + (1 - e) * wide) * (f + (1 - f) * widest)
     plain = np.broadcast_to(mouth.cavity, (*rows.shape, 3)).astype(float)
     for picture, anchor, at, light in (
         (mouth.hollow, mouth.hollow_anchor, (mouth.upper_at + jaw_at) / 2, deep),

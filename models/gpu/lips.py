@@ -12,7 +12,8 @@ from torch import Tensor
 
 from models.compositor import SUPERSAMPLING
 from models.gpu.layout import SHAPES, Numbers
-from models.opening import ALWAYS_ROUND, FULLY_ROUND, MOUTH_CLOSE, ROUNDING, SEALED
+from models.mouth import FULLY_ROUND, ROUNDING
+from models.opening import ALWAYS_ROUND, MOUTH_CLOSE, SEALED
 
 CROSSINGS = 4
 """Most times that a column of pixels meets an outline."""

@@ -19,7 +19,12 @@ from models.gpu.sampling import grid, interpolate, packed, sample_texture, unpac
 from models.gpu.warps import Held, texture_positions, unmoved
 from models.mouth import (
     BETWEEN_TEETH,
+    DEEP_LIGHT,
+    FULLY_ROUND,
     LIP_SHADOW,
+    ROUNDED_DARKER,
+    ROUNDING,
+    TEETH_LIGHT,
     TEETH_SHADOW,
     TIP_BEHIND_CM,
     TIP_BETWEEN_CM,
@@ -120,7 +125,8 @@ def _inside(
     jaw_at = own.lower_at + torch.einsum("bs,bsk->bk", weights[:, :SHAPES], own.jaw_travel)
     tip = weights[:, TONGUE_OUT : TONGUE_OUT + 1] / TONGUE_TIP_UP
     layers = _Layers(at, held.near(own.lip_lines[:, 0].mean(1)), faces, atlas)
-    teeth_light, deep_light = _light(at, upper, lower, own)
+    rounded = (torch.stack([weights[:, k] for k in ROUNDING]).sum(0) / FULLY_ROUND).clamp(0, 1)
+    teeth_light, deep_light = _light(at, upper, lower, rounded, own)
     first, share = _between_keys(own.own_jaw + weights[:, JAW_OPEN : JAW_OPEN + 1])
 
     tip_seen = layers.texture("tip", _tip_at(jaw_at, tip, own))
@@ -169,8 +175,11 @@ class _Layers:
         return sample_texture(self._texels, place, (self._at - anchor_px[:, None, None]) * RESOLUTION + anchor)
 
 
-def _light(at: Tensor, upper: Tensor, lower: Tensor, own: Numbers[Tensor]) -> tuple[Tensor, Tensor]:
-    """(B, h, w) share of the light that falls on the upper teeth, and on all behind and below them."""
+def _light(at: Tensor, upper: Tensor, lower: Tensor, rounded: Tensor, own: Numbers[Tensor]) -> tuple[Tensor, Tensor]:
+    """(B, h, w) share of the light that falls on the upper teeth, and on all behind and below them.
+
+    rounded: (B,) 0..1, how far the lips are so.
+    """
     columns, rows = at[:, 0, :, 0], at[:, :, :1, 1]
     above, below = (interpolate(columns, *edge.unbind(2))[:, None] for edge in (upper, lower))
     unit = own.mouth_unit_px[:, None]
@@ -179,8 +188,10 @@ def _light(at: Tensor, upper: Tensor, lower: Tensor, own: Numbers[Tensor]) -> tu
     open_ = (gap.amax(2, keepdim=True) / (0.07 * unit)).clamp(max=1)
     under = ((rows - above) / (LIP_SHADOW * unit)).clamp(0, 1)
     under_teeth = ((rows - above) / (TEETH_SHADOW * unit)).clamp(0, 1)
-    teeth = (0.74 + 0.26 * under * (2 - under)) * (0.86 + 0.14 * wide) * (0.94 + 0.06 * open_)
-    return teeth, (0.55 + 0.45 * under_teeth) * (0.70 + 0.30 * wide) * (0.85 + 0.15 * open_)
+    kept = 1 - ROUNDED_DARKER * rounded[:, None, None]
+    (a, b, c), (d, e, f) = TEETH_LIGHT, DEEP_LIGHT
+    teeth = (a + (1 - a) * under * (2 - under)) * (b + (1 - b) * wide) * (c + (1 - c) * open_) * kept
+    return teeth, (d + (1 - d) * under_teeth) * (e + (1 - e) * wide) * (f + (1 - f) * open_) * kept
 
 
 def _tip_at(jaw_at: Tensor, tip: Tensor, own: Numbers[Tensor]) -> Tensor:
