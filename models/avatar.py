@@ -100,14 +100,16 @@ class Avatar:
         )
         encoder_ms = _ms_since(started)
         rows = [
-            self._moved(row, replace(state, encoder=after), frames, encoder_ms)
+            self._moved(row, state, after, frames, encoder_ms)
             for row, state, after, frames in zip(inputs, states, encoder.split(), speech.split(), strict=True)
         ]
         # A single row is not worth the way to another thread.
         rows = list(self._draw_all(_drawn, rows)) if len(rows) > 1 else [_drawn(row) for row in rows]
         return [row.frame for row in rows], [row.state for row in rows]
 
-    def _moved(self, row: StepInput, state: AvatarState, speech: SpeechFrames, encoder_ms: float) -> _Row:
+    def _moved(
+        self, row: StepInput, state: AvatarState, encoder: EncoderState, speech: SpeechFrames, encoder_ms: float
+    ) -> _Row:
         index = state.index - state.look_ahead_chunks
         started = time.perf_counter()
         weights, voice, motion_state = self._motion.step(speech, row.style, state.look_ahead_chunks, state.motion)
@@ -117,7 +119,7 @@ class Avatar:
             idle, idle_state = self._idle.step(index, voice, row.style, state.idle)
             motion = combine(weights, idle)
             frame = AvatarFrame(index, motion, None, {"encoder": encoder_ms, "motion": _ms_since(started)})
-        after = replace(state, index=state.index + 1, motion=motion_state, idle=idle_state)
+        after = AvatarState(state.index + 1, state.look_ahead_chunks, encoder, motion_state, idle_state)
         return _Row(frame, after, row.generator)
 
 

@@ -15,7 +15,7 @@ Breath, feeling and listening say theirs in their own modules.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +114,7 @@ class IdleModel:
     def step(self, index: int, voice: VoiceFeatures, style: Style, state: IdleState) -> tuple[IdleMotion, IdleState]:
         """The life of chunk `index`; call once for each index, in order."""
         engaged = state.engaged + (voice.speaking - state.engaged) / ENGAGE_CHUNKS
-        state = _maybe_nod(index, voice, replace(state, engaged=engaged))
+        nods, nod_count = _maybe_nod(index, voice, state)
         felt, feeling = feeling_step(voice, style, state.feeling)
         listening = listening_step(index, style.listening, voice.speaking > 0.5, state.listening)
         heard = listening.heard * (1 - engaged)
@@ -132,7 +132,7 @@ class IdleModel:
         angles = felt.life * sway_deg(state.seed, index, engaged)
         angles[0] += turn[0].at
         angles[1] += turn[1].at + felt.pitch_deg + BREATH_PITCH_DEG * air
-        angles[1] -= felt.life * _nod_deg(index, state.nods) + acknowledgement_deg(index, listening)
+        angles[1] -= felt.life * _nod_deg(index, nods) + acknowledgement_deg(index, listening)
         angles[2] += felt.roll_deg
         angles *= style.head
         shoulders = state.shoulders.towards(BODY_PER_DEG * angles[0], BODY_RATE)
@@ -142,7 +142,7 @@ class IdleModel:
         gaze_weights(weights, gaze_x - angles[0], gaze_y - angles[1])
         if style.blink:
             _both(weights, "eyeBlink", lid)
-        _brows(weights, index, state)
+        _brows(weights, index, state.seed, nods)
 
         head = np.zeros(len(HEAD_NAMES), np.float32)
         head[:3] = np.radians(angles)
@@ -150,10 +150,9 @@ class IdleModel:
         head[5] = style.head * BREATH_ZOOM * air
         body = np.array([shoulders.at, style.head * BREATH_RISE * air], np.float32)
         motion = IdleMotion(np.clip(weights, 0, 1), head, body)
-        return motion, replace(
-            state, gaze=gaze, blink=blink, breath=breath, listening=listening, feeling=feeling, turn=turn,
-            shoulders=shoulders,
-        )  # fmt: skip
+        return motion, IdleState(
+            state.seed, blink, gaze, breath, listening, feeling, turn, shoulders, engaged, nods, nod_count
+        )
 
 
 def sway_deg(seed: int, index: int, engaged: float) -> NDArray[np.float64]:
@@ -173,15 +172,16 @@ def _settled(index: int) -> float:
     return x * x * (3 - 2 * x)
 
 
-def _maybe_nod(index: int, voice: VoiceFeatures, state: IdleState) -> IdleState:
+def _maybe_nod(index: int, voice: VoiceFeatures, state: IdleState) -> tuple[tuple[Nod, ...], int]:
+    """The nods of this chunk, and how many there have been."""
     nods = tuple(nod for nod in state.nods if index - nod.start < NOD_CHUNKS)
     recent = state.nods[-1].start if state.nods else -NOD_GAP_CHUNKS
     if voice.accent < NOD_ACCENT or index - recent < NOD_GAP_CHUNKS:
-        return replace(state, nods=nods or state.nods[-1:])
+        return nods or state.nods[-1:], state.nod_count
     chance, size, brow = (draw(state.seed, _STREAMS["nod"] + n, state.nod_count) for n in range(3))
     depth = (1.2 + 2.4 * size) * (0.7 + 0.6 * voice.accent) if chance < NOD_CHANCE else 0.0
     nod = Nod(index, depth, voice.accent * min(1.0, 0.4 + brow) if brow < BROW_CHANCE else 0.0)
-    return replace(state, nods=(*nods, nod), nod_count=state.nod_count + 1)
+    return (*nods, nod), state.nod_count + 1
 
 
 def _nod_shape(chunks: int) -> float:
@@ -198,9 +198,9 @@ def _nod_deg(index: int, nods: tuple[Nod, ...]) -> float:
     return sum(nod.depth_deg * _nod_shape(index - nod.start) for nod in nods)
 
 
-def _brows(weights: NDArray[np.float32], index: int, state: IdleState) -> None:
-    slow = 0.5 + 0.5 * smooth_noise(state.seed, _STREAMS["brow"], index / FPS / 3.7)
-    flash = max((nod.brow * _nod_shape(index - nod.start) for nod in state.nods), default=0.0)
+def _brows(weights: NDArray[np.float32], index: int, seed: int, nods: tuple[Nod, ...]) -> None:
+    slow = 0.5 + 0.5 * smooth_noise(seed, _STREAMS["brow"], index / FPS / 3.7)
+    flash = max((nod.brow * _nod_shape(index - nod.start) for nod in nods), default=0.0)
     weights[ARKIT_INDEX["browInnerUp"]] += min(0.4, 0.05 * slow + 0.35 * flash)
     _both(weights, "browOuterUp", min(0.4, 0.03 * slow + 0.25 * flash))
 

@@ -54,7 +54,8 @@ def log_spectrum(samples: Array, tail: Array) -> tuple[Array, Array]:
     """Log power in mel bands, not normalised. samples (B, n), tail (B, 241) -> ((B, n / 160, 80), new tail)."""
     sound = np.concatenate((tail, samples), axis=1, dtype=np.float32)
     emphasised = sound[:, 1:] - np.float32(_PRE_EMPHASIS) * sound[:, :-1]
-    windows = np.lib.stride_tricks.sliding_window_view(emphasised, WINDOW, axis=1)[:, ::MEL_HOP]
+    starts = np.arange(0, samples.shape[1], MEL_HOP)
+    windows = emphasised[:, starts[:, None] + np.arange(WINDOW)]
     spectrum = np.fft.rfft(windows * _HANN, _FFT, axis=2)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     return np.log(power.astype(np.float32) @ _FILTERS + np.float32(_POWER_FLOOR)), sound[:, -_HISTORY:]

@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +25,7 @@ from models.phonemes import SpeechFrames
 from models.rates import CHUNK_MS, LOOK_AHEADS_MS, MEL_FRAMES
 from models.rig import Gestures, weights_of
 from models.style import Style
-from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEME_INDEX
+from models.visemes import ARTICULATION, PHONEME_INDEX, PHONEMES, VISEME_INDEX, VISEMES
 from models.voice import VoiceFeatures, VoiceState
 
 PARAMETER_FILE = "motion.json"
@@ -49,6 +50,8 @@ EVENT_LEAST = 0.18
 APPROACH_SIGMA_MS, APPROACH_MOST, APPROACH_FULL = 25.0, 0.40, 0.15
 """Lips are on their way one frame before and after they meet: flesh does not jump."""
 
+WITHIN_60_MS = np.ones((13, 1), np.uint8)
+
 GATE_SIGMA_MS = 30.0
 GATE_FROM, GATE_FULL = 0.15, 0.55
 GAIN_SIGMA_MS = 60.0
@@ -69,9 +72,21 @@ MOUTH = [i for name, i in ARKIT_INDEX.items() if name.startswith(("mouth", "jaw"
 ROUNDING = [ARKIT_INDEX["mouthPucker"], ARKIT_INDEX["mouthFunnel"]]
 FULLY_ROUND, YIELDED = 0.5, 0.7
 
-_ARTICULATION_OF = [ARTICULATION.index(name) for name in SMOOTH[:4]]
 _TIP_SEEN = {"TH": 1.0, "nn": 0.55, "DD": 0.45, "SS": 0.15}
 """How much of the raised tongue tip shows, by viseme."""
+
+_HEARD = _SPEECH + 1
+"""Columns that the encoder fills: what it says of visemes and articulation goes there by one matrix each."""
+_OF_VISEME, _OF_ARTICULATION = (np.zeros((len(names), _HEARD), np.float32) for names in (VISEMES, ARTICULATION))
+for _channel, _name in enumerate(SMOOTH[:4]):
+    _OF_ARTICULATION[ARTICULATION.index(_name), _N + _channel] = 1
+_OF_VISEME[VISEME_INDEX["CH"], 2 * _N - 1] = 1
+_OF_VISEME[VISEME_INDEX["PP"], _CLOSURE] = _OF_ARTICULATION[ARTICULATION.index("bilabial"), _CLOSURE] = 0.5
+_OF_VISEME[VISEME_INDEX["FF"], _TEETH] = _OF_ARTICULATION[ARTICULATION.index("labiodental"), _TEETH] = 0.5
+for _name, _share in _TIP_SEEN.items():
+    _OF_VISEME[VISEME_INDEX[_name], _TONGUE] = _share
+_OF_VISEME[:, _SPEECH] = 1
+_OF_VISEME[VISEME_INDEX["sil"], _SPEECH] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +137,11 @@ class MotionModel:
 
     def __init__(self, parameters: MotionParameters | None = None) -> None:
         self._parameters = p = parameters or MotionParameters.load()
-        count = HISTORY_CHUNKS * MEL_FRAMES
-        # Where each 10 ms lies from the middle of the chunk shown, when that chunk is the PAST_CHUNKS-th of the window.
-        at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
-        sigma = np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms)
-        self._kernel = _gauss(at_ms[:, None], sigma)
-        self._at_ms = at_ms
-        self._event_ms = np.arange(-EVENT_REACH_MS, EVENT_REACH_MS + 1, FRAME_MS)
-        self._event = _gauss(at_ms - self._event_ms[:, None], EVENT_SIGMA_MS)
-        self._approach = _gauss(at_ms, APPROACH_SIGMA_MS)
-        self._gate = _gauss(at_ms, GATE_SIGMA_MS)
-        self._gain = _gauss(at_ms, GAIN_SIGMA_MS)
+        self._of_phoneme = np.zeros((len(PHONEMES), _HEARD), np.float32)
+        self._of_phoneme[:, :_N], self._of_phoneme[:, _N : 2 * _N] = p.dominance, p.correction
+        self._kernels = {delay: _Kernels.of(p, delay) for delay in DELAYS}
+        newest = (HISTORY_CHUNKS - 1) * MEL_FRAMES + np.arange(MEL_FRAMES)
+        self._places = np.concatenate([newest - MEL_FRAMES * delay for delay in DELAYS])
         silence = np.zeros(_COLUMNS, np.float32)
         silence[:_N] = p.dominance[PHONEME_INDEX["sil"]]
         silence[_LEVEL] = -100.0
@@ -153,15 +162,13 @@ class MotionModel:
         """
         if look_ahead_chunks not in DELAYS:
             raise ValueError(f"look-ahead must be one of {DELAYS} chunks, not {look_ahead_chunks}")
-        history = np.roll(state.history, -MEL_FRAMES, axis=0)
-        for row, delay in enumerate(DELAYS):
-            if delay <= min(look_ahead_chunks, state.chunks):
-                self._hear(history, speech, row, delay)
+        history = np.concatenate([state.history[MEL_FRAMES:], state.history[:MEL_FRAMES]])
+        self._hear(history, speech, sum(delay <= min(look_ahead_chunks, state.chunks) for delay in DELAYS))
         noise_db = self._measure(history, speech, state)
 
         last = PAST_CHUNKS + 1 + look_ahead_chunks
         window = history[(HISTORY_CHUNKS - last) * MEL_FRAMES :]
-        gestures, speaking = self._gestures(window)
+        gestures, speaking = self._gestures(window, self._kernels[look_ahead_chunks])
         shown = window[PAST_CHUNKS * MEL_FRAMES : (PAST_CHUNKS + 1) * MEL_FRAMES]
         features, voice_state = voice.step(speaking, shown[:, _LEVEL], shown[:, _PITCH], state.voice)
         return (
@@ -170,54 +177,48 @@ class MotionModel:
             MotionState(state.chunks + 1, history, noise_db, voice_state),
         )
 
-    def _hear(self, history: NDArray[np.float32], speech: SpeechFrames, row: int, delay: int) -> None:
-        """Writes what head `row` says of the chunk `delay` ago over what quicker heads said before."""
+    def _hear(self, history: NDArray[np.float32], speech: SpeechFrames, heads: int) -> None:
+        """Writes what the first `heads` heads say, each of its own chunk, over what quicker heads said before."""
+        count = heads * MEL_FRAMES
         viseme, phoneme, said = (
-            x.reshape(-1, MEL_FRAMES, x.shape[-1])[row] for x in (speech.viseme, speech.phoneme, speech.articulation)
+            x[0, :heads].reshape(count, -1) for x in (speech.viseme, speech.phoneme, speech.articulation)
         )
-        end = len(history) - delay * MEL_FRAMES
-        to = history[end - MEL_FRAMES : end]
-        flare = viseme[:, VISEME_INDEX["CH"]]
-        target = np.column_stack([said[:, _ARTICULATION_OF], flare]) + phoneme @ self._parameters.correction
-        dominance = phoneme @ self._parameters.dominance
-        to[:, :_N] = dominance
-        to[:, _N : 2 * _N] = dominance * np.clip(target, 0, 1.2)
-        to[:, _CLOSURE] = 0.5 * (viseme[:, VISEME_INDEX["PP"]] + said[:, ARTICULATION.index("bilabial")])
-        to[:, _TEETH] = 0.5 * (viseme[:, VISEME_INDEX["FF"]] + said[:, ARTICULATION.index("labiodental")])
-        to[:, _TONGUE] = sum(share * viseme[:, VISEME_INDEX[name]] for name, share in _TIP_SEEN.items())
-        to[:, _SPEECH] = 1 - viseme[:, VISEME_INDEX["sil"]]
+        heard = phoneme @ self._of_phoneme + viseme @ _OF_VISEME + said @ _OF_ARTICULATION
+        dominance, target = heard[:, :_N], heard[:, _N : 2 * _N]
+        target[:] = dominance * target.clip(0, 1.2)
+        history[self._places[:count], :_HEARD] = heard
 
     def _measure(self, history: NDArray[np.float32], speech: SpeechFrames, state: MotionState) -> float:
         """Writes level and pitch of the chunk that came in; returns the noise floor after it."""
-        to = history[-MEL_FRAMES:]
-        to[:, _LEVEL], to[:, _PITCH] = speech.level_db.reshape(-1), speech.pitch_hz.reshape(-1)
-        noise_db = state.noise_db
-        for frame in to:
-            level, pause = float(frame[_LEVEL]), 1 - float(frame[_SPEECH])
-            noise_db += 0.3 * (level - noise_db) if level < noise_db else min(level - noise_db, NOISE_RISE_DB * pause)
-            frame[_LOUD_ENOUGH] = np.clip((level - max(noise_db + NOISE_MARGIN_DB, QUIET_DB)) / 6, 0, 1)
-            frame[_LOUDER] = np.clip((level - state.voice.level_db) / 10, -1.5, 1.5)
+        noise_db, measured = state.noise_db, []
+        levels, pitches = speech.level_db.ravel().tolist(), speech.pitch_hz.ravel().tolist()
+        for level, pitch, speaks in zip(levels, pitches, history[-MEL_FRAMES:, _SPEECH].tolist(), strict=True):
+            noise_db += (
+                0.3 * (level - noise_db) if level < noise_db else min(level - noise_db, NOISE_RISE_DB * (1 - speaks))
+            )
+            enough = _limited((level - max(noise_db + NOISE_MARGIN_DB, QUIET_DB)) / 6, 0.0, 1.0)
+            louder = _limited((level - state.voice.level_db) / 10, -1.5, 1.5)
+            measured.append((enough, louder, level, pitch))
+        history[-MEL_FRAMES:, _LOUD_ENOUGH:] = measured
         return noise_db
 
-    def _gestures(self, window: NDArray[np.float32]) -> tuple[Gestures, float]:
+    def _gestures(self, window: NDArray[np.float32], kernels: _Kernels) -> tuple[Gestures, float]:
         """The mouth at the chunk shown, and how surely that is speech."""
-        size = len(window)
-        kernel = self._kernel[:size]
-        pull = (kernel * window[:, :_N]).sum(0)
-        smooth = (kernel * window[:, _N : 2 * _N]).sum(0) / np.maximum(pull, 1e-9)
+        pulls = np.einsum("ij,ij->j", kernels.smooth, window[:, : 2 * _N])
+        smooth = pulls[_N:] / np.maximum(pulls[:_N], 1e-9)
 
         # A stop's silent closure is speech too: loudness counts if there is some within 60 ms.
-        loud = _running_max(window[:, _LOUD_ENOUGH], 6)
+        loud = cv2.dilate(window[:, [_LOUD_ENOUGH]], WITHIN_60_MS)[:, 0]
         speech = window[:, _SPEECH] * loud
-        speaking = _ramp(_mean(self._gate[:size], speech), GATE_FROM, GATE_FULL)
-        gain = self._gain[:size] * speech
-        louder = float((gain * window[:, _LOUDER]).sum() / max(float(gain.sum()), 1e-6))
-        opening = speaking * float(np.clip(1 + self._parameters.loudness_slope * louder, GAIN_LEAST, GAIN_MOST))
+        speaking = _ramp(float(kernels.gate @ speech), GATE_FROM, GATE_FULL)
+        gain = kernels.gain * speech
+        louder = float(gain @ window[:, _LOUDER]) / max(float(gain.sum()), 1e-6)
+        opening = speaking * _limited(1 + self._parameters.loudness_slope * louder, GAIN_LEAST, GAIN_MOST)
 
-        closure, teeth, tongue = self._contacts(window[:, [_CLOSURE, _TEETH, _TONGUE]] * loud[:, None])
-        near = _mean(self._approach[:size], window[:, _CLOSURE] * loud)
-        approach = speaking * APPROACH_MOST * min(1.0, near / APPROACH_FULL)
-        jaw, lip_open, rounding, spread, flare = (float(v) for v in smooth)
+        evidence = window[:, _CLOSURE:_SPEECH] * loud[:, None]
+        closure, teeth, tongue = _contacts(evidence, kernels)
+        approach = speaking * APPROACH_MOST * min(1.0, float(kernels.approach @ evidence[:, 0]) / APPROACH_FULL)
+        jaw, lip_open, rounding, spread, flare = smooth.tolist()
         return Gestures(
             jaw=jaw * opening,
             lip_open=lip_open * opening,
@@ -229,14 +230,48 @@ class MotionModel:
             tongue=tongue * speaking,
         ), speaking
 
-    def _contacts(self, evidence: NDArray[np.float32]) -> tuple[float, float, float]:
-        """Seal, lip at the teeth and raised tongue 0..1 at the chunk shown, from their evidence (n, 3) each 10 ms."""
-        known = self._event_ms <= self._at_ms[len(evidence) - 1] + FRAME_MS / 2
-        kernel = self._event[known, : len(evidence)]
-        near = kernel @ evidence / kernel.sum(1, keepdims=True)
-        shown = near[np.abs(self._event_ms[known]) <= EVENT_SHOWN_MS].max(0)
-        share = shown / np.maximum(near.max(0), EVENT_LEAST)
-        return _ramp(float(share[0]), EVENT_FROM, EVENT_FULL), _ramp(float(share[1]), EVENT_FROM, EVENT_FULL), shown[2]
+
+@dataclass(frozen=True, slots=True)
+class _Kernels:
+    """How much each 10 ms (n) of the window of one look-ahead counts at the chunk shown.
+
+    smooth: (n, 2 C), for each channel's dominance and for its pull. gate, approach: (n,) of sum 1. gain: (n,).
+    events: (k, n) of sum 1 each, around as many times that are known; shown: which of these are near to the middle.
+    """
+
+    smooth: NDArray[np.float32]
+    gate: NDArray[np.float32]
+    approach: NDArray[np.float32]
+    gain: NDArray[np.float32]
+    events: NDArray[np.float32]
+    shown: slice
+
+    @staticmethod
+    def of(p: MotionParameters, look_ahead_chunks: int) -> _Kernels:
+        count = (PAST_CHUNKS + 1 + look_ahead_chunks) * MEL_FRAMES
+        # Where each 10 ms lies from the middle of the chunk shown, which is the PAST_CHUNKS-th of the window.
+        at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
+        smooth = _gauss(at_ms[:, None], np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms))
+        event_ms = np.arange(-EVENT_REACH_MS, EVENT_REACH_MS + 1, FRAME_MS)
+        event_ms = event_ms[event_ms <= at_ms[-1] + FRAME_MS / 2]
+        shown = np.flatnonzero(np.abs(event_ms) <= EVENT_SHOWN_MS)
+        return _Kernels(
+            smooth=np.tile(smooth, (1, 2)),
+            gate=_whole(_gauss(at_ms, GATE_SIGMA_MS)),
+            approach=_whole(_gauss(at_ms, APPROACH_SIGMA_MS)),
+            gain=_gauss(at_ms, GAIN_SIGMA_MS),
+            events=_whole(_gauss(at_ms - event_ms[:, None], EVENT_SIGMA_MS)),
+            shown=slice(int(shown[0]), int(shown[-1]) + 1),
+        )
+
+
+def _contacts(evidence: NDArray[np.float32], kernels: _Kernels) -> tuple[float, float, float]:
+    """Seal, lip at the teeth and raised tongue 0..1 at the chunk shown, from their evidence (n, 3) each 10 ms."""
+    near = kernels.events @ evidence
+    most = np.maximum(near.max(0), EVENT_LEAST).tolist()
+    shown = near[kernels.shown].max(0).tolist()
+    closure, teeth = (_ramp(shown[i] / most[i], EVENT_FROM, EVENT_FULL) for i in (0, 1))
+    return closure, teeth, shown[2]
 
 
 def combine(speech_weights: NDArray[np.float32], idle: IdleMotion) -> FaceMotion:
@@ -251,16 +286,16 @@ def _gauss(at_ms: NDArray[np.floating], sigma_ms: float | NDArray[np.floating]) 
     return np.exp(-0.5 * (at_ms / sigma_ms) ** 2).astype(np.float32)
 
 
-def _mean(kernel: NDArray[np.float32], values: NDArray[np.float32]) -> float:
-    return float((kernel * values).sum() / kernel.sum())
+def _whole(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., n) scaled to sum 1."""
+    return kernel / kernel.sum(-1, keepdims=True)
+
+
+def _limited(value: float, least: float, most: float) -> float:
+    return min(max(value, least), most)
 
 
 def _ramp(value: float, start: float, full: float) -> float:
     """0 below `start`, 1 above `full`, smooth between."""
     x = min(1.0, max(0.0, (value - start) / (full - start)))
     return x * x * (3 - 2 * x)
-
-
-def _running_max(values: NDArray[np.float32], reach: int) -> NDArray[np.float32]:
-    padded = np.pad(values, reach)
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1).max(1)

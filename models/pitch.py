@@ -18,6 +18,7 @@ HISTORY = SPEECH_RATE // 25 - MEL_HOP
 
 _RATE = SPEECH_RATE // 2
 _WINDOW = _RATE // 25
+_HOP = MEL_HOP // 2
 _LAGS = np.arange(_RATE // HIGHEST_HZ, _RATE // LOWEST_HZ + 1)
 _FFT = 512
 _HANN = np.hanning(_WINDOW).astype(np.float32)
@@ -32,15 +33,14 @@ def voicing_and_pitch(sound: Array, level_db: Array) -> tuple[Array, Array]:
 
     sound: (B, 480 + n), new samples after their history; level_db: (B, n / 160), the shape of both answers.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(sound, 2 * _WINDOW, axis=1)[:, ::MEL_HOP]
-    halved = 0.5 * (windows[..., ::2] + windows[..., 1::2])
-    halved = (halved - halved.mean(axis=2, keepdims=True)) * _HANN
-    correlation = _autocorrelation(halved)
-    scale = np.maximum(correlation[..., :1], 1e-9)
-    normal = correlation[..., : _LAGS[-1] + 2] / scale / _OF_WINDOW[: _LAGS[-1] + 2]
-    score = normal[..., _LAGS] - _OCTAVE_COST * np.log2(_LAGS * LOWEST_HZ / _RATE)
-    best = _LAGS[np.argmax(score, axis=2)]
-    before, at, after = (np.take_along_axis(normal, best[..., None] + i, 2)[..., 0] for i in (-1, 0, 1))
+    halved = 0.5 * (sound[:, ::2] + sound[:, 1::2])
+    windows = halved[:, np.arange(level_db.shape[1])[:, None] * _HOP + np.arange(_WINDOW)]
+    windows = (windows - windows.mean(axis=2, keepdims=True)) * _HANN
+    correlation = _autocorrelation(windows)
+    normal = correlation * _BY_WINDOW / np.maximum(correlation[..., :1], 1e-9)
+    best = _LAGS[np.argmax(normal[..., _LAGS[0] : _LAGS[-1] + 1] - _COST, axis=2)]
+    row, frame = np.indices(best.shape, sparse=True)
+    before, at, after = (normal[row, frame, best + i] for i in (-1, 0, 1))
     bend = np.minimum(before - 2 * at + after, -1e-6)
     period = best + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
     voicing = np.clip((at - 0.35) / 0.4, 0, 1) * np.clip((level_db - _QUIET_DB) / (_LOUD_DB - _QUIET_DB), 0, 1)
@@ -48,7 +48,10 @@ def voicing_and_pitch(sound: Array, level_db: Array) -> tuple[Array, Array]:
 
 
 def _autocorrelation(windowed: Array) -> Array:
-    return np.fft.irfft(np.abs(np.fft.rfft(windowed, _FFT)) ** 2, _FFT)[..., : _LAGS[-1] + 2].astype(np.float32)
+    spectrum = np.fft.rfft(windowed, _FFT)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    return np.fft.irfft(power, _FFT)[..., : _LAGS[-1] + 2].astype(np.float32)
 
 
-_OF_WINDOW = _autocorrelation(_HANN) / np.sum(_HANN**2)
+_BY_WINDOW = np.sum(_HANN**2) / _autocorrelation(_HANN)
+_COST = (_OCTAVE_COST * np.log2(_LAGS * LOWEST_HZ / _RATE)).astype(np.float32)

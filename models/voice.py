@@ -6,7 +6,9 @@ into `VoiceFeatures`, with running means of the speaker's own level, pitch and r
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,30 +112,30 @@ def step(
 ) -> tuple[VoiceFeatures, VoiceState]:
     """One chunk: `speaking` 0..1, `level_db` (4,), `pitch_hz` (4,) with 0 where unvoiced."""
     spoken = speaking > 0.5
-    level, voiced = float(np.max(level_db)), pitch_hz[pitch_hz > 0]
+    level, voiced = float(level_db.max()), sorted(hz for hz in pitch_hz.tolist() if hz > 0)
+    usual_db, usual_st, manner = state.level_db, state.pitch_st, state.manner
     above_db = above_st = 0.0
     if spoken:
-        above_db = level - state.level_db
+        above_db = level - usual_db
         # Slow in steady speech, quick where the guess is far off (a new speaker, a whisper).
-        state = replace(state, level_db=state.level_db + above_db / (MEAN_CHUNKS if abs(above_db) < 12 else 8))
-    semitones = float(12 * np.log2(np.median(voiced) / 55.0)) if len(voiced) else None
+        usual_db += above_db / (MEAN_CHUNKS if abs(above_db) < 12 else 8)
+    semitones = 12 * math.log2(_middle(voiced) / 55.0) if voiced else None
     if spoken:
-        state = replace(state, manner=state.manner.hear(level, semitones))
+        manner = manner.hear(level, semitones)
     if spoken and semitones is not None:
-        above_st = semitones - state.pitch_st
-        state = replace(state, pitch_st=state.pitch_st + above_st / (MEAN_CHUNKS if abs(above_st) < 8 else 8))
-    prominence = speaking * (0.65 * np.clip(above_st / 5, 0, 1) + 0.35 * np.clip(above_db / 8, 0, 1))
-    state = replace(state, accent=state.accent + 0.5 * (float(prominence) - state.accent))
+        above_st = semitones - usual_st
+        usual_st += above_st / (MEAN_CHUNKS if abs(above_st) < 8 else 8)
+    prominence = speaking * (0.65 * _share(above_st / 5) + 0.35 * _share(above_db / 8))
+    accent = state.accent + 0.5 * (prominence - state.accent)
 
     phrase = state.phrase_chunks + 1 if spoken else state.phrase_chunks
     gap = 0 if spoken else state.gap_chunks + 1
     starts = spoken and state.gap_chunks >= PHRASE_GAP_CHUNKS
     ends = gap == PHRASE_GAP_CHUNKS and phrase >= PHRASE_LEAST_CHUNKS
-    manner = state.manner
     features = VoiceFeatures(
         speaking=speaking,
-        loudness=speaking * float(np.clip(0.5 + above_db / 20, 0, 1)),
-        accent=state.accent,
+        loudness=speaking * _share(0.5 + above_db / 20),
+        accent=accent,
         phrase_start=starts,
         phrase_end=ends,
         lift_st=manner.pitch_st[0] - manner.pitch_st[1],
@@ -141,4 +143,14 @@ def step(
         rate_hz=manner.rate_hz,
     )
     phrase = 1 if starts else 0 if gap >= PHRASE_GAP_CHUNKS else phrase
-    return features, replace(state, phrase_chunks=phrase, gap_chunks=min(gap, PHRASE_GAP_CHUNKS + 1))
+    return features, VoiceState(usual_st, usual_db, accent, phrase, min(gap, PHRASE_GAP_CHUNKS + 1), manner)
+
+
+def _middle(ordered: Sequence[float]) -> float:
+    """Their median."""
+    return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
+
+
+def _share(value: float) -> float:
+    """Limited to 0..1."""
+    return min(max(value, 0.0), 1.0)

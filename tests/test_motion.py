@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.blendshapes import ARKIT_INDEX, ARKIT_NAMES
 from models.idle import IdleMotion
-from models.motion import DELAYS, MotionModel, combine
+from models.motion import DELAYS, HISTORY_CHUNKS, MotionModel, MotionParameters, combine
 from models.phonemes import SpeechFrames
 from models.rates import FPS
 from models.rig import Gestures, weights_of
@@ -260,3 +260,26 @@ def test_a_seal_brings_the_jaw_up_and_rolls_the_lips_in() -> None:
     assert sealed[ROLLS].min() > 0.15 > wide[ROLLS].max()
     half_shut = Gestures(jaw=0.2, closure=1.0)  # a jaw that is hardly open has no need to
     assert weights_of(half_shut)[JAW] == pytest.approx(weights_of(Gestures(jaw=0.2))[JAW])
+
+
+def test_each_head_writes_of_its_own_chunk_by_the_plain_formulas(model: MotionModel) -> None:
+    (speech,) = noise_frames(5, 1, 0.0)
+    parameters = MotionParameters.load()
+    history = np.full((HISTORY_CHUNKS * 4, 18), 7.0, np.float32)
+    model._hear(history, speech, 3)
+    for head, delay in enumerate(DELAYS[:3]):
+        viseme = dict(zip(VISEMES, speech.viseme[0, head].T, strict=True))
+        said = dict(zip(ARTICULATION, speech.articulation[0, head].T, strict=True))
+        target = np.stack([said["jaw_open"], said["lip_open"], said["lip_round"], said["lip_spread"], viseme["CH"]], 1)
+        target += speech.phoneme[0, head] @ parameters.correction
+        dominance = speech.phoneme[0, head] @ parameters.dominance
+        tongue = viseme["TH"] + 0.55 * viseme["nn"] + 0.45 * viseme["DD"] + 0.15 * viseme["SS"]
+        closure, teeth = (viseme["PP"] + said["bilabial"]) / 2, (viseme["FF"] + said["labiodental"]) / 2
+        plain = [
+            dominance,
+            dominance * np.clip(target, 0, 1.2),
+            np.stack([closure, teeth, tongue, 1 - viseme["sil"]], 1),
+        ]
+        end = len(history) - 4 * delay
+        np.testing.assert_allclose(history[end - 4 : end, :14], np.concatenate(plain, 1), atol=1e-5)
+    assert (history[: -4 * (DELAYS[2] + 1)] == 7).all() and (history[:, 14:] == 7).all()
