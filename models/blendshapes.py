@@ -54,6 +54,10 @@ class FaceMotion:
     head: NDArray[np.float32]
     body: NDArray[np.float32] = field(default_factory=_still)
 
+    @property
+    def is_rest(self) -> bool:
+        return not (self.weights.any() or self.head.any() or self.body.any())
+
     @staticmethod
     def rest() -> FaceMotion:
         return FaceMotion(np.zeros(len(ARKIT_NAMES), np.float32), np.zeros(len(HEAD_NAMES), np.float32))

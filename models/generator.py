@@ -78,7 +78,7 @@ class FrameGenerator:
 
     def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
         """(S, S, 3) uint8 BGR. At rest it is `identity.picture`, bit for bit."""
-        if not motion.weights.any() and not moves(motion):
+        if motion.is_rest:
             return self.identity.picture.copy()
         return self._drawn(motion, ROUNDS)
 

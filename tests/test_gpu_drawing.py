@@ -6,57 +6,19 @@ Proven on torch's CPU device; the same on CUDA where there is one.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 
-import models
 from models.blendshapes import ARKIT_INDEX, FaceMotion
-from models.enroll import enroll
 from models.generator import FrameGenerator
 from models.gpu.atlas import Atlas, slot_bytes
-from models.gpu.packing import DoesNotFit, pack, room_for
+from models.gpu.packing import misfit, pack, room_for
 from models.gpu.renderer import draw, motion_row
-from models.landmarks import LandmarkModel
 from models.rig import Gestures, weights_of
-
-AVATARS = Path(models.__file__).with_name("avatars")
-NAMES = sorted(path.parent.name for path in AVATARS.glob("*/photo.jpg"))
-CUDA = pytest.param(
-    "cuda", marks=(pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"))
-)
-on_devices = pytest.mark.parametrize("device", ["cpu", CUDA])
-
-MEAN, WITHIN, SHARE = 0.1, 4, 0.9995
-"""Most mean difference (0..255); least share of pixels whose channels all differ by at most WITHIN."""
-
-
-@cache
-def generator(name: str, size: int = 512) -> FrameGenerator:
-    photo = cv2.imread(str(AVATARS / name / "photo.jpg"))
-    return FrameGenerator(enroll(np.asarray(photo, np.uint8), LandmarkModel("cpu"), size).identity)
-
-
-def random_motion(random: np.random.Generator) -> FaceMotion:
-    """Speech with its tongue, a smile, brows, lids half shut, eyes and head turned, the body breathing."""
-    jaw, lips, rounding, spread, closure, labiodental, flare, tongue = random.random(8)
-    closure, labiodental = float(closure > 0.8), float(labiodental > 0.8)
-    weights = weights_of(Gestures(jaw, lips, rounding, spread, closure, labiodental, flare, tongue))
-    for name, most in (
-        *(("mouthSmile", 0.5), ("browInnerUp", 0.4), ("eyeBlink", 1.2), ("eyeSquint", 0.5), ("eyeWide", 0.4)),
-        *(("eyeLookUp", 0.4), ("eyeLookDown", 0.4), ("eyeLookIn", 0.5), ("eyeLookOut", 0.5)),
-    ):
-        value = max(0.0, random.uniform(-most, most))
-        for side in ("", "Left", "Right"):
-            if name + side in ARKIT_INDEX:
-                weights[ARKIT_INDEX[name + side]] = min(1.0, weights[ARKIT_INDEX[name + side]] + value)
-    head = random.uniform(-1, 1, 6) * (0.14, 0.14, 0.1, 0.03, 0.03, 0.04)
-    return FaceMotion(weights, head.astype(np.float32), random.uniform(-0.02, 0.02, 2).astype(np.float32))
+from tests.gpu_faces import NAMES, assert_same, generator, on_devices, random_motion
 
 
 def atlas_of(faces: list[FrameGenerator], device: str) -> Atlas:
@@ -73,12 +35,6 @@ def drawn(atlas: Atlas, motions: list[FaceMotion], slots: list[int]) -> NDArray[
     with torch.inference_mode():
         draw(atlas, rows, torch.tensor(slots, device=device), out)
     return out.cpu().numpy()
-
-
-def assert_same(picture: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> None:
-    difference = np.abs(picture.astype(int) - wanted)
-    assert difference.mean() < MEAN
-    assert (difference.max(2) <= WITHIN).mean() >= SHARE
 
 
 @on_devices
@@ -142,6 +98,10 @@ def test_a_slot_says_what_it_takes() -> None:
     assert slot_bytes(atlas.room) < 60_000_000
 
 
-def test_a_face_without_mouth_does_not_fit() -> None:
-    with pytest.raises(DoesNotFit):
-        pack(FrameGenerator(replace(generator("elias").identity, mouth=None)))
+def test_a_misfit_is_told_and_not_packed() -> None:
+    face = generator("elias")
+    assert misfit(face) is None
+    unready = FrameGenerator(replace(face.identity, mouth=None))
+    assert misfit(unready)
+    with pytest.raises(ValueError, match="mouth"):
+        pack(unready)

@@ -53,7 +53,7 @@ class Room:
     @property
     def mouth(self) -> tuple[int, int]:
         """Rows and columns of nodes for the upper lip's layer and what is seen between the lips."""
-        return self.nodes * 5 // 16, self.nodes * 5 // 8
+        return self.nodes * 3 // 8, self.nodes * 5 // 8
 
     @property
     def mouth_px(self) -> tuple[int, int]:

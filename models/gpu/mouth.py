@@ -57,8 +57,6 @@ def draw_mouth(
     corner = own.mouth_node[:, None] * room.step
     shown = grid(room.mouth_px, frame.device) + corner[:, None]
     columns, rows = shown.unbind(3)
-    left, top, right, bottom = (own.lip_box[:, k].view(-1, 1, 1) for k in range(4))
-    drawn = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
 
     picture = unpacked(frame.index_select(0, pixels.view(-1))).view(*pixels.shape, 4)[..., :3]
     lit = sample_texture(
@@ -72,15 +70,17 @@ def draw_mouth(
     hidden = open_px.clamp(max=2)[..., None] * own.lip_down[:, None]
     outline = torch.cat([upper - hidden, lower.flip(1)], 1) - corner
     opening = coverage(outline, room.mouth_px, own.soft_px + 0.1)
-    opening = opening * (open_px.amax(1) > LEAST_GAP_PX)[:, None, None] * drawn
+    opening = opening * (open_px.amax(1) > LEAST_GAP_PX)[:, None, None]
     inside = _inside(shown, weights, upper, lower, held, faces, atlas)
     picture = _over(picture, inside, opening)
 
     beyond = 2 * room.size * own.lip_down[:, None]
     outline = torch.cat([upper, upper[:, -1:] - beyond, upper[:, :1] - beyond], 1) - corner
     above = coverage(outline, room.mouth_px, torch.full_like(own.soft_px, SOFT_PX))
+    left, top, right, bottom = (own.lip_box[:, k].view(-1, 1, 1) for k in range(4))
+    layer = (columns >= left) & (columns < right) & (rows >= top) & (rows < bottom)
     lip = _upper_lip(field, before_head, origin, faces, atlas)
-    picture = _over(picture, lip[..., :3], above * drawn * lip[..., 3] / 255)
+    picture = _over(picture, lip[..., :3], above * layer * lip[..., 3] / 255)
     opaque = torch.nn.functional.pad(picture, (0, 1), value=255)
     frame.index_copy_(0, pixels.view(-1), packed(opaque).view(-1))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.eye_drawing import EyeDrawing
-from models.eyes import OUTWARDS
+from models.eyes import OUTWARDS, Eyes
 from models.eyes_builder import EyeParts
 from models.generator import FrameGenerator
 from models.gpu.layout import EYE_LINES, EYE_PLANES, LAYERS, TEXTURES, WEIGHTS, Room, number_shapes
@@ -22,10 +22,6 @@ from models.mouth import MouthInterior
 from models.opening import Opening
 
 Picture = NDArray[np.uint8]
-
-
-class DoesNotFit(ValueError):
-    """The face is nearer to the camera than there is room for, or has no mouth or eyes yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +40,32 @@ def room_for(generator: FrameGenerator) -> Room:
     return Room(generator.size_px, generator.identity.step_px, base.shape[0] // generator.size_px)
 
 
-def pack(generator: FrameGenerator) -> PackedFace:
-    """Raises DoesNotFit."""
+def misfit(generator: FrameGenerator) -> str | None:
+    """Why a face cannot be drawn on the device; None if it can."""
     room, own = room_for(generator), generator.identity
     if own.mouth is None or own.eyes is None:
-        raise DoesNotFit("a face without mouth or eyes")
+        return "it has no mouth or eyes"
+    left, top, right, bottom = own.upper_box.tolist()
+    if bottom - top > room.mouth[0] or right - left > room.mouth[1]:
+        return "its mouth is larger than the room for it"
+    if any((np.array(eye.photo.shape[:2]) > room.eye).any() for eye in own.eyes.parts):
+        return "an eye is larger than the room for it"
+    texels = sum(picture.shape[0] * picture.shape[1] for _, picture in _textures(generator, own.mouth, own.eyes))
+    return "its textures are larger than the room for them" if texels > room.texels else None
+
+
+def pack(generator: FrameGenerator) -> PackedFace:
+    """Raises ValueError for a misfit."""
+    room, own = room_for(generator), generator.identity
+    why = misfit(generator)
+    if why or own.mouth is None or own.eyes is None:
+        raise ValueError(f"a face cannot be drawn on the device: {why}")
     numbers = dict(_face(own, room)) | dict(_mouth(own.mouth))
-    eyes = [dict(_eye(part, EyeDrawing(part, side), room)) for side, part in zip(OUTWARDS, own.eyes.parts, strict=True)]
+    drawings = [EyeDrawing(part, outwards) for part, outwards in zip(own.eyes.parts, OUTWARDS, strict=True)]
+    eyes = [dict(_eye(part, drawing, room)) for part, drawing in zip(own.eyes.parts, drawings, strict=True)]
     numbers |= {name: np.stack([eye[name] for eye in eyes]) for name in eyes[0]}
-    flat = []
-    for name, shape in number_shapes(room).items():
-        value = np.asarray(numbers[name], np.float32)
-        if value.size != np.prod(shape):
-            raise DoesNotFit(f"{name} is {value.shape}, not {shape}")
-        flat.append(value.ravel())
-    texels, places = _heap(dict(_textures(generator, own.mouth)), room)
+    flat = [np.asarray(numbers[name], np.float32).reshape(shape).ravel() for name, shape in number_shapes(room).items()]
+    texels, places = _heap(dict(_textures(generator, own.mouth, own.eyes)))
     return PackedFace(np.concatenate(flat), _fields(own, room), texels, places)
 
 
@@ -73,12 +80,13 @@ def _face(own: Identity, room: Room) -> Iterator[tuple[str, Any]]:
 
 
 def _mouth_corner(own: Identity, room: Room) -> NDArray[np.int64]:
-    """Node (x, y) of the corner of the mouth's room, which lies inside the picture and holds the upper lip's layer."""
-    rows, columns = room.mouth
-    left, top, right, bottom = own.upper_box.tolist()
-    if right - left > columns or bottom - top > rows:
-        raise DoesNotFit("the mouth is larger than its room")
-    return np.array([min(left, room.nodes - columns), min(top, room.nodes - rows)])
+    """Node (x, y) of the corner of the mouth's room, which lies inside the picture and holds the upper lip's layer.
+
+    The spare room is for what moves: most of it below, where the jaw goes.
+    """
+    low, high, size = own.upper_box[:2], own.upper_box[2:], np.array(room.mouth[::-1])
+    spare = size - (high - low)
+    return np.clip(low - spare // (2, 4), 0, room.nodes - size)
 
 
 def _mouth(mouth: MouthInterior) -> Iterator[tuple[str, Any]]:
@@ -92,8 +100,6 @@ def _mouth(mouth: MouthInterior) -> Iterator[tuple[str, Any]]:
 def _eye(eye: EyeParts, drawing: EyeDrawing, room: Room) -> Iterator[tuple[str, Any]]:
     height, width = eye.photo.shape[:2]
     spare = room.eye[0] - height, room.eye[1] - width
-    if min(spare) < 0:
-        raise DoesNotFit("an eye is larger than its room")
     lines, planes = (
         np.stack([getattr(drawing if hasattr(drawing, name) else eye, name) for name in names])
         for names in (EYE_LINES, EYE_PLANES)
@@ -120,11 +126,10 @@ def _fields(own: Identity, room: Room) -> NDArray[np.float16]:
     return np.concatenate([base.reshape(WEIGHTS, -1), upper.reshape(WEIGHTS, -1)], 1).view(np.float16)
 
 
-def _textures(generator: FrameGenerator, mouth: MouthInterior) -> Iterator[tuple[str, Picture]]:
+def _textures(generator: FrameGenerator, mouth: MouthInterior, eyes: Eyes) -> Iterator[tuple[str, Picture]]:
     base, lip, lit = generator.textures
     yield from (("base", base), ("lip", lip), ("lit", _opaque(lit)))
-    assert generator.identity.eyes is not None
-    for side, eye in zip("RL", generator.identity.eyes.parts, strict=True):
+    for side, eye in zip("RL", eyes.parts, strict=True):
         yield f"eye_{side}", _opaque(eye.photo)
         yield f"lid_{side}", _with_alpha(eye.lid, eye.lashes)
     for layer in LAYERS:
@@ -148,7 +153,7 @@ def _framed(picture: Picture) -> Picture:
     return np.pad(picture, ((1, 1), (1, 1), (0, 0)))
 
 
-def _heap(textures: dict[str, Picture], room: Room) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def _heap(textures: dict[str, Picture]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     flat, places, start = [], [], 0
     for name in TEXTURES:
         picture = np.ascontiguousarray(textures[name])
@@ -156,6 +161,4 @@ def _heap(textures: dict[str, Picture], room: Room) -> tuple[NDArray[np.int32], 
         places.append((start, width, height))
         flat.append(picture.reshape(-1).view(np.int32))
         start += width * height
-    if start > room.texels:
-        raise DoesNotFit(f"textures of {start} texels, not {room.texels}")
     return np.concatenate(flat), np.array(places, np.int64)
