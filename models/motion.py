@@ -37,9 +37,13 @@ PAST_CHUNKS = 9
 HISTORY_CHUNKS = PAST_CHUNKS + 1 + max(DELAYS)
 FRAME_MS = CHUNK_MS / MEL_FRAMES
 
+LATE_MS, CONTACTS_LATE_MS = 10.0, 5.0
+"""How much earlier than the middle of its chunk the sound is that a frame shows: on film lips move that much after it,
+and a little less where they meet."""
+
 EVENT_SIGMA_MS = 12.0
 EVENT_SHOWN_MS = 10.0
-"""A frame shows the strongest contact this near to its middle, so that none falls between two frames."""
+"""A frame shows the strongest contact this near to that, so that none falls between two frames."""
 EVENT_REACH_MS, EVENT_FROM, EVENT_FULL = 60.0, 0.40, 0.75
 """Evidence counts as a share of the strongest within the reach: no contact below the first share, a whole one above the
 second. So lips meet at a P however unsure the encoder is of it, wait for it in the vowel before, and part between the
@@ -250,17 +254,18 @@ class _Kernels:
     def of(p: MotionParameters, look_ahead_chunks: int) -> _Kernels:
         count = (PAST_CHUNKS + 1 + look_ahead_chunks) * MEL_FRAMES
         # Where each 10 ms lies from the middle of the chunk shown, which is the PAST_CHUNKS-th of the window.
-        at_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
+        from_middle_ms = (np.arange(count) + 0.5 - PAST_CHUNKS * MEL_FRAMES) * FRAME_MS - CHUNK_MS / 2
+        at_ms, contact_ms = from_middle_ms + LATE_MS, from_middle_ms + CONTACTS_LATE_MS
         smooth = _gauss(at_ms[:, None], np.where(at_ms[:, None] > 0, p.ahead_ms, p.carry_ms))
         event_ms = np.arange(-EVENT_REACH_MS, EVENT_REACH_MS + 1, FRAME_MS)
-        event_ms = event_ms[event_ms <= at_ms[-1] + FRAME_MS / 2]
+        event_ms = event_ms[event_ms <= contact_ms[-1] + FRAME_MS / 2]
         shown = np.flatnonzero(np.abs(event_ms) <= EVENT_SHOWN_MS)
         return _Kernels(
             smooth=np.tile(smooth, (1, 2)),
             gate=_whole(_gauss(at_ms, GATE_SIGMA_MS)),
-            approach=_whole(_gauss(at_ms, APPROACH_SIGMA_MS)),
+            approach=_whole(_gauss(contact_ms, APPROACH_SIGMA_MS)),
             gain=_gauss(at_ms, GAIN_SIGMA_MS),
-            events=_whole(_gauss(at_ms - event_ms[:, None], EVENT_SIGMA_MS)),
+            events=_whole(_gauss(contact_ms - event_ms[:, None], EVENT_SIGMA_MS)),
             shown=slice(int(shown[0]), int(shown[-1]) + 1),
         )
 
