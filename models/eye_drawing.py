@@ -49,6 +49,7 @@ class EyeDrawing:
         self.most_left, self.most_right = (-0.75 * room[0], 0.75 * room[1])
         # Pixels of a turned ball are looked up between the rims only, so that no lash is dragged into the white.
         self.ball_from, self.ball_to = eye.upper + 0.012 * unit, eye.lower - 0.006 * unit
+        self._ball_rims = np.stack([self.ball_from, self.ball_to]).astype(np.float32)
         self.ball = (np.clip(rows - eye.upper, 0, 1.5) * np.clip(eye.lower - rows, 0, 1.5) / 2.25).astype(np.float32)
         self._not_ball = 1 - self.ball
         fading = eye.taper * eye.border
@@ -80,11 +81,14 @@ class EyeDrawing:
         eye, columns = self._eye, self._columns[0]
         shift_x = min(max(shift_x, self.most_left), self.most_right)
         from_x = columns - shift_x * self.iris_falloff
-        top, bottom = (np.interp(from_x, columns, rim) for rim in (self.ball_from, self.ball_to))
+        from_x = cv2.repeat(from_x[None], len(self._rows), 1)
+        top, bottom = cv2.remap(
+            self._ball_rims, from_x[:2], self._rows[:2], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         from_y = self._rows - shift_y * self.iris_falloff
         np.maximum(from_y, top, out=from_y)
         np.minimum(from_y, np.maximum(bottom, top + 1), out=from_y)
-        ball = _looked_up(eye.photo, cv2.repeat(from_x[None], len(from_y), 1), from_y)
+        ball = _looked_up(eye.photo, from_x, from_y)
         return np.asarray(cv2.blendLinear(ball, eye.photo, self.ball, self._not_ball), np.uint8)
 
     def _shut(self, picture: Patch, shut: float) -> Patch:

@@ -5,6 +5,8 @@ The head is the fitted face's depth turned about the top of the spine; what surr
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,10 +67,11 @@ class Head:
 def turned(head: Array) -> Array:
     """(2, 3) what the head's motion (6,), its shift left out, adds to a place (x, y, depth) seen from its centre."""
     yaw, pitch, roll, *_, zoom = head.tolist()
-    around_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    around_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    around_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return ((around_z @ around_x @ around_y)[:2] * np.exp(zoom) - np.eye(2, 3)).astype(np.float32)
+    cos, sin = math.cos, math.sin
+    around_y = np.array([[cos(yaw), 0, sin(yaw)], [0, 1, 0], [-sin(yaw), 0, cos(yaw)]])
+    around_x = np.array([[1, 0, 0], [0, cos(pitch), -sin(pitch)], [0, sin(pitch), cos(pitch)]])
+    around_z = np.array([[cos(roll), -sin(roll), 0], [sin(roll), cos(roll), 0], [0, 0, 1]])
+    return ((around_z @ around_x @ around_y)[:2] * math.exp(zoom) - np.eye(2, 3)).astype(np.float32)
 
 
 def moves(motion: FaceMotion) -> bool:

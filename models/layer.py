@@ -5,9 +5,11 @@ A picture resamples its texture once, by one map into which expression and head 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +58,7 @@ class Layer:
         shift: (2, h, w) how far the head took what is shown at each node, counted in nodes.
         """
         field = self._field(weights)
-        reach = int(np.ceil(max(shift.max(), -shift.min()))) + 1
+        reach = math.ceil(cv2.norm(shift.reshape(2 * len(shift[0]), -1), cv2.NORM_INF)) + 1
         rows, columns = self._box.grown(reach).within(self._shown).relative_to(self._shown).slices
         whole = shift.copy()
         whole[:, rows, columns] += invert(field, self._nodes[:, rows, columns] - shift[:, rows, columns], rounds)
