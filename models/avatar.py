@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from models.idle import IdleModel, IdleState
 from models.motion import MotionModel, MotionState, combine
 from models.phonemes import EncoderState, PhonemeEncoder, SpeechFrames
 from models.rates import DEFAULT_LOOK_AHEAD_MS, look_ahead_chunks
+from models.runtime import drawing_device
 from models.style import Style
 
 
@@ -41,7 +43,8 @@ class AvatarFrame:
     """One frame: the face that belongs to the sound of chunk `index`.
 
     picture: (H, W, 3) uint8 BGR, or None if none was asked for.
-    stage_ms: wall-clock milliseconds of this step by stage; "encoder" is shared by the batch.
+    stage_ms: wall-clock milliseconds of this step by stage; "encoder" is shared by the batch,
+        and so is "picture" on a GPU.
     """
 
     index: int
@@ -64,11 +67,26 @@ class AvatarState:
 class Avatar:
     """The networks of the chain, loaded once and shared by every session.
 
-    drawing_threads: pictures of a batch that are drawn at the same time; each is the same picture whatever the number.
+    drawing_threads: pictures of a batch that are drawn on the CPU at the same time; each is the same picture whatever
+    the number. On a GPU all are drawn together: gpu_bytes, most_rows are those of `models.gpu.drawing.Drawing`.
+    drawing: draws instead.
     """
 
-    def __init__(self, device: str = "cpu", threads: int = 1, drawing_threads: int = 1) -> None:
+    def __init__(
+        self,
+        device: str = "cpu",
+        threads: int = 1,
+        drawing_threads: int = 1,
+        gpu_bytes: int = 0,
+        most_rows: int = 1,
+        drawing: Together | None = None,
+    ) -> None:
         self._encoder = PhonemeEncoder(device, threads)
+        self._drawing = drawing
+        if drawing is None and drawing_device(device) == "cuda":
+            from models.gpu.drawing import Drawing
+
+            self._drawing = Drawing("cuda", gpu_bytes, most_rows)
         self._motion = MotionModel()
         self._idle = IdleModel()
         self._draw_all: Callable[[Callable[[_Row], _Row], list[_Row]], Iterable[_Row]] = map
@@ -103,8 +121,11 @@ class Avatar:
             self._moved(row, state, after, frames, encoder_ms)
             for row, state, after, frames in zip(inputs, states, encoder.split(), speech.split(), strict=True)
         ]
-        # A single row is not worth the way to another thread.
-        rows = list(self._draw_all(_drawn, rows)) if len(rows) > 1 else [_drawn(row) for row in rows]
+        if self._drawing is not None:
+            rows = _drawn_together(self._drawing, rows)
+        else:
+            # A single row is not worth the way to another thread.
+            rows = list(self._draw_all(_drawn, rows)) if len(rows) > 1 else [_drawn(row) for row in rows]
         return [row.frame for row in rows], [row.state for row in rows]
 
     def _moved(
@@ -132,12 +153,30 @@ class _Row:
     generator: FrameGenerator | None
 
 
+class Together(Protocol):
+    """What draws all pictures of a step at once: `models.gpu.drawing.Drawing`."""
+
+    def render(self, rows: Sequence[tuple[FrameGenerator, FaceMotion]]) -> list[NDArray[np.uint8]]: ...
+
+
+def _drawn_together(drawing: Together, rows: list[_Row]) -> list[_Row]:
+    started = time.perf_counter()
+    asked = [(row.generator, row.frame.motion) for row in rows if row.frame and row.generator]
+    pictures = iter(drawing.render(asked) if asked else ())
+    picture_ms = _ms_since(started)
+    return [_with_picture(row, next(pictures) if row.frame and row.generator else None, picture_ms) for row in rows]
+
+
 def _drawn(row: _Row) -> _Row:
+    started = time.perf_counter()
+    picture = row.generator.render(row.frame.motion) if row.frame and row.generator else None
+    return _with_picture(row, picture, _ms_since(started))
+
+
+def _with_picture(row: _Row, picture: NDArray[np.uint8] | None, picture_ms: float) -> _Row:
     if row.frame is None:
         return row
-    started = time.perf_counter()
-    picture = row.generator.render(row.frame.motion) if row.generator else None
-    stage_ms = row.frame.stage_ms | {"picture": _ms_since(started)}
+    stage_ms = row.frame.stage_ms | {"picture": picture_ms}
     return replace(row, frame=replace(row.frame, picture=picture, stage_ms=stage_ms))
 
 

@@ -1,8 +1,16 @@
-"""Where networks run: ONNX Runtime, on the CPU or (where its CUDA provider is installed) on the GPU."""
+"""Which device networks and drawing run on; networks themselves, by ONNX Runtime on the CPU or the GPU.
+
+Two programs must each know the GPU: ONNX Runtime for the networks, torch for the drawing. Where one does not, its part
+runs on the CPU and the log says so. torch is imported only where there is a driver, for that takes a second and a half.
+"""
 
 from __future__ import annotations
 
+import ctypes
+import logging
+import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -11,23 +19,61 @@ from numpy.typing import NDArray
 
 from models import weights
 
-Device = Literal["auto", "cpu", "cuda"]
+log = logging.getLogger(__name__)
+
+Device = Literal["cpu", "cuda"]
 
 
 class DeviceError(RuntimeError):
     """The device asked for is not usable on this machine."""
 
 
-def resolve_device(device: str) -> Literal["cpu", "cuda"]:
-    """`auto` is the GPU where ONNX Runtime can use one, else the CPU. Raises DeviceError."""
-    available = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "auto":
-        return "cuda" if available else "cpu"
-    if device == "cuda" and not available:
-        raise DeviceError("no usable GPU here; install the 'gpu' extra (onnxruntime-gpu) or choose --device cpu")
-    if device not in ("cpu", "cuda"):
+def resolve_device(device: str) -> Device:
+    """Where networks run, for `auto`, `cpu` or `cuda`. Raises DeviceError for `cuda` where nothing can use one."""
+    _check(device)
+    return "cuda" if device != "cpu" and networks_know_gpu() else "cpu"
+
+
+def drawing_device(device: str) -> Device:
+    """Where pictures are drawn; otherwise as `resolve_device`."""
+    _check(device)
+    if device == "cpu":
+        return "cpu"
+    networks, drawing = networks_know_gpu(), drawing_knows_gpu()
+    if networks and not drawing:
+        log.warning("pictures are drawn on the CPU: this torch has no CUDA; install one that has (docs/gpu.md)")
+    if drawing and not networks:
+        log.warning("networks run on the CPU: this ONNX Runtime has no CUDA; install onnxruntime-gpu (docs/gpu.md)")
+    return "cuda" if drawing else "cpu"
+
+
+def networks_know_gpu() -> bool:
+    return has_driver() and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def drawing_knows_gpu() -> bool:
+    if not has_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+@cache
+def has_driver() -> bool:
+    """Whether NVIDIA's driver is installed."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _check(device: str) -> None:
+    if device not in ("auto", "cpu", "cuda"):
         raise DeviceError(f"unknown device {device!r}; choose auto, cpu or cuda")
-    return "cuda" if device == "cuda" else "cpu"
+    if device == "cuda" and not (networks_know_gpu() or drawing_knows_gpu()):
+        raise DeviceError("no usable GPU here; install the 'gpu' extra (docs/gpu.md) or choose --device cpu")
 
 
 class Network:

@@ -54,12 +54,14 @@ class ServerConfig:
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
     """threads: of the networks. drawing_threads: pictures drawn at the same time; 0: one a core.
-    capacity: sessions at once, one more is answered 503; 0: as many as this machine carries, measured at start."""
+    capacity: sessions at once, one more is answered 503; 0: as many as this machine carries, measured at start.
+    gpu_cache_bytes: faces kept on a GPU that draws (for each size of picture in use)."""
 
     device: str = "auto"
     threads: int = 1
     drawing_threads: int = 0
     capacity: int = 0
+    gpu_cache_bytes: int = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ def _check(config: Config) -> None:
     between("engine.threads", 1, 64)
     between("engine.drawing_threads", 0, 64)
     between("engine.capacity", 0, 256)
+    between("engine.gpu_cache_bytes", 0, 1 << 40)
     between("session.margin_ms", 0, 1000)
     between("session.resume_s", 0, 600)
     between("session.ping_timeout_s", 1, 120)

@@ -78,8 +78,13 @@ class Service:
         if stepper is None:
             from models.avatar import Avatar
 
+            chosen = config.engine
             stepper = Avatar(
-                config.engine.device, config.engine.threads, config.engine.drawing_threads or capacity.cores()
+                chosen.device,
+                chosen.threads,
+                chosen.drawing_threads or capacity.cores(),
+                chosen.gpu_cache_bytes,
+                chosen.capacity or capacity.MOST,
             )
         if make_peer is None:
             from realtime.webrtc import Peer

@@ -75,6 +75,7 @@ def test_a_program_repeats_itself(device: str) -> None:
     atlas = Atlas(room_for(face), 1, torch.device(device))
     atlas.put(0, pack(face))
     program = Program(atlas, (1, 2))
+    assert program.graphs == ([] if device == "cpu" else [1, 2])
     once = program.run(motion_row(motion)[None], [0])[0]
     program.run(motion_row(FaceMotion.rest())[None], [0])
     np.testing.assert_array_equal(program.run(motion_row(motion)[None], [0])[0], once)

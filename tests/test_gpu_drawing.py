@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from models.blendshapes import ARKIT_INDEX, FaceMotion
 from models.generator import FrameGenerator
 from models.gpu.atlas import Atlas, slot_bytes
+from models.gpu.layout import Room
 from models.gpu.packing import misfit, pack, room_for
-from models.gpu.renderer import draw, motion_row
+from models.gpu.renderer import MOTION, draw, motion_row
 from models.rig import Gestures, weights_of
 from tests.gpu_faces import NAMES, assert_same, generator, on_devices, random_motion
 
@@ -88,6 +89,14 @@ def test_a_batch_of_faces_is_each_of_them_alone(device: str) -> None:
     for motion, slot, picture in zip(motions, slots, together, strict=True):
         alone = drawn(atlas, [motion], [slot])[0]
         assert np.abs(alone.astype(int) - picture).max() <= 1
+
+
+def test_nothing_waits_for_the_device_or_lies_elsewhere() -> None:
+    # The meta device has shapes and no values: whatever reads one, or comes from another device, raises.
+    device = torch.device("meta")
+    atlas = Atlas(Room(512, 2, 4), 2, device)
+    motion, slot = torch.zeros((3, MOTION), device=device), torch.zeros(3, dtype=torch.int64, device=device)
+    draw(atlas, motion, slot, torch.empty((3, 512, 512, 3), dtype=torch.uint8, device=device))
 
 
 def test_a_slot_says_what_it_takes() -> None:

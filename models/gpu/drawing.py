@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,7 +31,7 @@ Row = tuple[FrameGenerator, FaceMotion]
 
 class Drawing:
     """device: `cuda`, or `cpu` to prove it. bound_bytes: of faces of one size on the device, at least one face.
-    most_rows: of one batch; more are drawn in several. Not for several threads.
+    most_rows: of one batch; more are drawn in several. For any thread, one at a time.
 
     What a size of picture needs is made when its first face comes: on CUDA this takes seconds.
     """
@@ -39,10 +40,15 @@ class Drawing:
         self._device, self._bound_bytes = torch.device(device), bound_bytes
         self._buckets = [rows for rows in BUCKETS if rows < 2 * most_rows]
         self._shelves: dict[Room, _Shelf] = {}
+        self._one_at_a_time = Lock()
         self._fit: WeakKeyDictionary[FrameGenerator, bool] = WeakKeyDictionary()
 
     def render(self, rows: Sequence[Row]) -> list[Picture]:
         """The pictures of `FrameGenerator.render`, in order."""
+        with self._one_at_a_time:
+            return self._rendered(rows)
+
+    def _rendered(self, rows: Sequence[Row]) -> list[Picture]:
         pictures: dict[int, Picture] = {}
         by_room: dict[Room, list[int]] = {}
         for index, (generator, motion) in enumerate(rows):

@@ -42,6 +42,11 @@ class Program:
                 self._graphs[rows] = self._captured(rows, pool)
 
     @property
+    def graphs(self) -> list[int]:
+        """Batch sizes that a graph was captured for; none but on CUDA."""
+        return sorted(self._graphs)
+
+    @property
     def most_rows(self) -> int:
         return self._buckets[-1]
 
