@@ -5,6 +5,7 @@ Senders and receivers of ours take the place of aiortc's inside a transceiver; I
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -137,30 +138,43 @@ def watch_connecting(connection: RTCPeerConnection, on_failure: Callable[[Except
     connection._RTCPeerConnection__connect = connecting  # type: ignore[attr-defined]
 
 
-def hear_at_once(transport: Any, hear: Callable[[bytes], None]) -> None:
-    """RTP that comes over a DTLS transport reaches `hear`, decrypted, in the turn of the event loop that read it.
-    aiortc would pass it through a queue to a task, and parse what nobody asks for. All else goes its way."""
-    connection = transport.transport._connection
-    queue_up = connection.data_received
+def read_datagrams(connection: RTCPeerConnection, hear: Callable[[bytes], None]) -> None:
+    """The connection's RTP reaches `hear`, decrypted, in the turn of the event loop that read it; aiortc would pass it
+    through a queue to a task, and parse what nobody asks for. Empty datagrams, at which aiortc would end the
+    connection, are left out. All else goes its way. To be called before the connection is made."""
+    for transport in _transports(connection):
+        _read_datagrams(transport, hear)
+
+
+def _read_datagrams(transport: Any, hear: Callable[[bytes], None]) -> None:
+    # Weakly held, or a closed connection would wait for Python's collector.
+    ice = transport.transport._connection
+    its, back, tell = weakref.ref(transport), weakref.ref(ice), weakref.WeakMethod(hear)
+    queue_up = type(ice).data_received
 
     def received(data: bytes, component: int) -> None:
+        transport, heard = its(), tell()
+        if not data or transport is None or heard is None:
+            return
         if transport._rx_srtp is None or not 127 < data[0] < 192 or is_rtcp(data):
-            queue_up(data, component)
+            queue_up(back(), data, component)
             return
         transport._RTCDtlsTransport__rx_packets += 1
         transport._RTCDtlsTransport__rx_bytes += len(data)
-        try:
-            packet = transport._rx_srtp.unprotect(data)
-        except pylibsrtp.Error:
-            return
-        hear(packet)
+        with contextlib.suppress(pylibsrtp.Error):
+            heard(transport._rx_srtp.unprotect(data))
 
-    connection.data_received = received
+    ice.data_received = received
+
+
+def _transports(connection: RTCPeerConnection) -> list[Any]:
+    """The connection's DTLS transports, each once."""
+    transports = {id(sender.transport): sender.transport for sender in connection.getSenders()}
+    if connection.sctp is not None:
+        transports[id(connection.sctp.transport)] = connection.sctp.transport
+    return list(transports.values())
 
 
 def packets_received(connection: RTCPeerConnection) -> int:
     """Datagrams that came over the connection's DTLS transports (media, reports, data; not ICE)."""
-    transports = {id(sender.transport): sender.transport for sender in connection.getSenders()}
-    if connection.sctp is not None:
-        transports[id(connection.sctp.transport)] = connection.sctp.transport
-    return sum(t._get_stats()[t._stats_id].packetsReceived for t in transports.values())
+    return sum(t._get_stats()[t._stats_id].packetsReceived for t in _transports(connection))

@@ -107,8 +107,7 @@ class Peer:
             for transceiver in connection.getTransceivers():
                 seam.agree_playout_delay(transceiver, offer)
             await connection.setLocalDescription(await connection.createAnswer())
-            if self._microphone:
-                seam.hear_at_once(self._microphone.transport, self._microphone.hear)
+            seam.read_datagrams(connection, self._on_rtp)
         except BadOffer:
             await self._end("bad offer")
             raise
@@ -238,6 +237,10 @@ class Peer:
                     self._end("never connected")
             elif now_s - heard_s > SILENCE_S and ("video" in self._senders or self._channel is not None):
                 self._end("client gone")
+
+    def _on_rtp(self, packet: bytes) -> None:
+        if self._microphone is not None:
+            self._microphone.hear(packet)
 
     def _on_no_connection(self, error: Exception) -> None:
         if self._ending is None:

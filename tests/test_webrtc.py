@@ -157,6 +157,7 @@ async def test_garbage_on_the_wire_is_ignored():
     await until(lambda: len(client.pictures) > 3)
     ice = client.connection.sctp.transport.transport
     for data in (
+        b"",
         b"\x80",
         b"\x80\x60" + bytes(10),
         b"\x90\x6f" + b"\xff" * 60,
