@@ -146,7 +146,7 @@ def with_inner_lip(picture: NDArray[np.uint8], line: LipLine, strip_px: float, u
     # Beyond the part of the other lip that covers it, the photo must stay as it is.
     covered = 0.45 * line.wedge_px(along, upper=not upper)
     inside = (depth > 0) & (depth < np.minimum(2 * strip_px, covered)) & (taper > 0)
-    source = at - (sign * (1.5 * depth + 1.0))[..., None] * line.down
+    source = at - (sign * (0.7 * depth + 1.0))[..., None] * line.down
     texture = remap(picture, source.astype(np.float32))
     dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
     mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])

@@ -24,6 +24,9 @@ SIDE_IGNORED, SIDE_MOST = 0.2, 1.2
 BLACK_MOST = 0.35
 """The photo's black, at most, as a share of the skin's brightness."""
 
+RED_ON_PLATE = 0.6
+"""How bright flesh is on a photograph in one tint, against one in colours: old plates hardly see red."""
+
 SHARP_PX, SOFT_MOST_PX, SOFT_SLOPE, SOFT_LESS = 0.6, 2.4, 1.6, 0.4
 """Softness of edges as they are drawn, and the most that a photo is given; on soft photos too little is measured."""
 
@@ -81,6 +84,8 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
     cast = np.clip(0.75 + 0.25 * white / max(luma_of(white), 1), 0.95, 1.05)
     lips = _patch_median(photo_bgr, landmark_px(model, fit, _LIPS), 0.15 * fit.pose.scale_px)
 
+    flesh = RED_ON_PLATE + (1 - RED_ON_PLATE) * colourful
+
     black = black_point(photo_bgr, landmark_px(model, fit, FEATURES), BLACK_MOST * luma_of(skin))
     over = np.asarray(1 / (1 - black / 255), np.float32)
     luma = (luma - luma_of(black)) / (1 - luma_of(black) / 255)
@@ -94,8 +99,8 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
     return Tones(
         # A little of the lips' red is thrown on the teeth.
         tooth=tone((0.89, 0.95, 1.0), 1.0, 0.04) if own is None else np.float32(own.colour - black).clip(1) * over,
-        gum=tone((0.55, 0.52, 0.88), 0.56, 0.4),
-        tongue=tone((0.50, 0.47, 0.86), 0.64, 0.35),
+        gum=tone((0.55, 0.52, 0.88), 0.56 * flesh, 0.4),
+        tongue=tone((0.50, 0.47, 0.86), 0.64 * flesh, 0.35),
         wall=tone((0.40, 0.36, 0.82), 0.30, 0.3),
         cavity=tone((0.42, 0.38, 0.80), 0.055, 0.3),
         black=black,

@@ -156,7 +156,7 @@ def _crown(
     apart = smoothstep((np.abs(u) - GAP_FROM) / (1 - GAP_FROM))
     bright = arch.tones[index] * (1 - GAP_DARK * apart * (0.55 + 0.45 * smoothstep((v - 0.05) / 0.3)))
     # The thin edge lets light through, the neck is yellower and takes the gum's red.
-    bright = bright * (1 - 0.10 * smoothstep((0.22 - v) / 0.22)) * (1 - 0.05 * v)
+    bright = bright * (1 - 0.20 * smoothstep((0.25 - v) / 0.25)) * (1 - 0.05 * v)
     yellow = _colourful(tooth, gum) * (0.02 + 0.05 * v + (0.045 if index == CANINE else 0.0))
     yellow = yellow[..., None] * np.array([1.0, 0.25, 0.0])
     colours = tooth * (1 - yellow) * bright[..., None]

@@ -11,7 +11,7 @@ from models.face_model import FaceModel, Pose
 from models.fit import FaceFit
 from models.mouth import DEEP_LIGHT, LIP_SHADOW, TEETH_LIGHT, TEETH_SHADOW, MouthInterior
 from models.mouth_builder import JAW_KEYS, LOWER_LOWERED_CM, RESOLUTION, TONGUE_RAISED_CM, turned_less
-from models.mouth_tones import finest, landmark_px
+from models.mouth_tones import finest, landmark_px, luma_of, measure_tones
 from tests.synthetic_face import turned
 
 SIZE = 512
@@ -227,6 +227,16 @@ def test_teeth_are_brighter_in_a_brighter_photo_and_never_neon(model: FaceModel,
 def test_an_old_photograph_gets_a_grey_mouth(model: FaceModel, fit: FaceFit) -> None:
     picture = shown(MouthInterior.build(model, fit, photo((140, 140, 140))), model, fit, weights(jawOpen=0.3), 24)
     assert np.ptp(picture.astype(int), axis=2).max() <= 3
+
+
+def test_flesh_is_darker_on_an_old_plate(model: FaceModel, fit: FaceFit) -> None:
+    grey, coloured = photo((140, 140, 140)), photo((140, 140, 140))
+    coloured[:, 400:] = (120, 120, 220)  # as far from skin as lips or clothes are
+    tongue, tooth = (
+        [luma_of(getattr(measure_tones(model, fit, picture, None), name)) for picture in (grey, coloured)]
+        for name in ("tongue", "tooth")
+    )
+    assert tongue[0] / tooth[0] < 0.75 * tongue[1] / tooth[1]
 
 
 def test_a_shut_mouth_and_a_far_box_are_no_error(mouth: MouthInterior, model: FaceModel, fit: FaceFit) -> None:
