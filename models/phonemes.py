@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import mel, pitch
+from models.bound_network import BoundNetwork
 from models.rates import LOOK_AHEADS_MS, MEL_FRAMES, MEL_HOP, SPEECH_CHUNK, SPEECH_RATE, look_ahead_chunks
-from models.runtime import Network
+from models.runtime import Network, resolve_device
 from models.visemes import PHONEMES, VISEMES
 
 WEIGHTS = "phonemes.onnx"
@@ -78,7 +79,10 @@ class PhonemeEncoder:
 
     def __init__(self, device: str = "cpu", threads: int = 1) -> None:
         """Raises runtime.DeviceError or weights.WeightsError."""
-        self._network = Network(WEIGHTS, device, threads)
+        on_gpu = resolve_device(device) == "cuda"
+        self._network = (
+            BoundNetwork(WEIGHTS, _ANSWERS, device, threads) if on_gpu else Network(WEIGHTS, device, threads)
+        )
         self._memory_size = self._network.widths["memory"]
 
     def initial_state(self, batch: int = 1) -> EncoderState:

@@ -86,7 +86,9 @@ class Network:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
         providers = ["CPUExecutionProvider"]
-        if resolve_device(device) == "cuda":
+        self.device = resolve_device(device)
+        if self.device == "cuda":
+            onnxruntime.preload_dlls()  # CUDA's libraries as torch's wheels bring them
             providers.insert(0, "CUDAExecutionProvider")
         self._session = onnxruntime.InferenceSession(str(weights.path(name)), options, providers)
         self.inputs = tuple(i.name for i in self._session.get_inputs())

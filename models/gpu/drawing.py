@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.batches import BUCKETS
 from models.blendshapes import FaceMotion
 from models.generator import FrameGenerator
 from models.gpu.atlas import Atlas, slot_bytes
 from models.gpu.layout import Room
 from models.gpu.packing import misfit, pack, room_for
-from models.gpu.program import BUCKETS, Program
+from models.gpu.program import Program
 from models.gpu.renderer import motion_row
 from models.gpu.slots import Slots
 

@@ -13,11 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from models.batches import BUCKETS
 from models.gpu.atlas import Atlas
 from models.gpu.renderer import MOTION, draw
-
-BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
-"""Rows of the batches that are made ready."""
 
 WARM_UPS = 2
 """Runs before a capture, in which libraries choose their kernels and allocate what they keep."""
