@@ -22,6 +22,7 @@ from models.gaze import FULL_DOWN_DEG, FULL_SIDE_DEG, FULL_UP_DEG
 from models.idle import IdleModel, sway_deg
 from models.motion import MOUTH
 from models.rates import CHUNK_MS, DEFAULT_LOOK_AHEAD_MS, FPS, LOOK_AHEADS_MS, SPEECH_CHUNK, SPEECH_RATE
+from models.rig import GAP_OF_FUNNEL, GAP_OF_JAW, GAP_OF_LOWER, GAP_OF_UPPER
 from models.style import Style
 from models.training.espeak import speak
 from models.voice import VoiceFeatures
@@ -29,9 +30,14 @@ from models.voice import VoiceFeatures
 BLINK = ARKIT_INDEX["eyeBlinkLeft"]
 LOOK = {name.removeprefix("eyeLook"): i for name, i in ARKIT_INDEX.items() if name.startswith("eyeLook")}
 AWAY_DEG = 4.0
-JAW, CLOSE = ARKIT_INDEX["jawOpen"], ARKIT_INDEX["mouthClose"]
-JAW_GAP = 0.4
-"""Gap of the lips (outer-eye-corner distances) of jawOpen 1, as on film."""
+CLOSE = ARKIT_INDEX["mouthClose"]
+GAPS = {
+    "jawOpen": GAP_OF_JAW,
+    "mouthFunnel": GAP_OF_FUNNEL,
+    "mouthLowerDownLeft": GAP_OF_LOWER,
+    "mouthUpperUpLeft": GAP_OF_UPPER,
+}
+"""What parts the lips, and how far at 1, in outer-eye-corner distances."""
 
 SENTENCES = (
     ("en", "The old boat moved slowly past the empty pier, and nobody on the bridge saw who was steering it."),
@@ -235,7 +241,7 @@ def lips(look_ahead_ms: int) -> tuple[dict[str, Any], Array]:
             sound = np.concatenate([quiet, spoken, quiet])
             sound = np.pad(sound, (0, -len(sound) % SPEECH_CHUNK)).astype(np.float32)
             weights = np.array([m.weights for m in film(avatar, sound, look_ahead_ms)])
-            gap = JAW_GAP * weights[:, JAW] * (1 - weights[:, CLOSE])
+            gap = sum(most * weights[:, ARKIT_INDEX[name]] for name, most in GAPS.items()) * (1 - weights[:, CLOSE])
             end_s = PAUSE_S + last_s
             moving = np.flatnonzero(weights[:, MOUTH].max(1) > 0.01)
             after_ms.append(max(0.0, (moving[-1] + 1) * CHUNK_MS - end_s * 1000))

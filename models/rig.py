@@ -21,11 +21,21 @@ JAW_MOST = 0.55
 JAW_SEALED, JAW_RISES = 0.25, 0.65
 """Lips that meet bring the jaw up: of what it is open beyond the first, a seal takes the second share."""
 
-TEETH_SHOWN, TEETH_BARED, APERTURE_OF_JAW = 0.023, 0.016, 0.4
-"""Gaps between the lips in eye distances: of an F, of its raised upper lip alone, of jawOpen 1."""
+LIPS_SPEECH = 0.16
+"""Gap between the lips, in eye distances, at lip_open 1: as on film, sound by sound."""
 
-LIPS_DRAWN = 0.8
-"""mouthClose of lips that a wide-open jaw does not part; 1 is a seal, which is for P, B and M alone."""
+GAP_OF_JAW, GAP_OF_FUNNEL, GAP_OF_LOWER, GAP_OF_UPPER = 0.39, 0.13, 0.063, 0.080
+"""Gaps that jawOpen, mouthFunnel, mouthLowerDown and mouthUpperUp (both sides) make by themselves at 1."""
+
+LOWER_SHOWN, UPPER_SHOWN, MOST_SHOWN = 0.34, 0.22, 1.1
+"""How much the lower and the upper lip move to part further than the jaw parts them, and the most of that."""
+
+TEETH_SHOWN, TEETH_BARED = 0.023, 0.016
+"""Gaps of an F, and of its raised upper lip alone."""
+
+LIPS_DRAWN, DRAWN_FROM = 0.9, 0.01
+"""mouthClose of lips that an open jaw does not part (1 is a seal, which is for P, B and M alone), and the gap from
+which they are drawn together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +63,18 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     held = (1 - g.closure) * (1 - g.labiodental)  # what is left to lips that neither seal nor touch the teeth
     narrow = g.rounding * float(np.clip(1.25 - 1.5 * g.lip_open, 0.25, 1.0))
     wide = g.rounding * float(np.clip(1.6 * g.lip_open, 0.0, 1.0))
-    # Jaw and lips part ways: lips wider than the jaw show teeth (s, e), lips narrower close over an open jaw (w, u).
-    parted = max(0.0, g.lip_open - g.jaw)
     tip = min(g.tongue, 1.0)
-    drawn = LIPS_DRAWN * min(1.0, 4 * g.jaw) * max(0.0, 1 - g.lip_open / max(g.jaw, 1e-3)) * (1 - g.labiodental)
+    jaw = g.jaw - JAW_RISES * g.closure * max(0.0, g.jaw - JAW_SEALED)
+    jaw_open = min(JAW_MOST, strength * (JAW_SPEECH * jaw + 0.04 * tip * held))
+    funnel = strength * (0.40 * wide + 0.34 * g.flare) * held
+    lower_tip = strength * 0.16 * tip * held
+
+    # Jaw and lips part ways: lips wider than the jaw show teeth (s, e), lips narrower close over an open jaw (w, u).
+    wanted = strength * LIPS_SPEECH * g.lip_open
+    made = GAP_OF_JAW * jaw_open + GAP_OF_FUNNEL * funnel + GAP_OF_LOWER * lower_tip
+    by_lips = GAP_OF_LOWER * LOWER_SHOWN + GAP_OF_UPPER * UPPER_SHOWN
+    parted = min(MOST_SHOWN, max(0.0, wanted - made) / by_lips)
+    drawn = LIPS_DRAWN * max(0.0, 1 - wanted / max(made, DRAWN_FROM)) * min(1.0, made / DRAWN_FROM)
     out = np.zeros(len(ARKIT_NAMES), np.float32)
 
     def put(name: str, value: float) -> None:
@@ -66,20 +84,19 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
         put(name + "Left", value)
         put(name + "Right", value)
 
-    jaw = g.jaw - JAW_RISES * g.closure * max(0.0, g.jaw - JAW_SEALED)
-    put("jawOpen", min(JAW_MOST, strength * (JAW_SPEECH * jaw + 0.04 * tip * held)))
+    put("jawOpen", jaw_open)
     put("mouthPucker", strength * (0.62 * narrow + 0.14 * wide) * (1 - 0.5 * g.labiodental))
-    put("mouthFunnel", strength * (0.40 * wide + 0.34 * g.flare) * held)
+    put("mouthFunnel", funnel)
     put("mouthRollLower", strength * 0.13 * narrow * held)
     put_both("mouthSmile", strength * 0.20 * g.spread * (1 - 0.4 * g.closure))
     put_both("mouthStretch", strength * 0.22 * g.spread * held)
-    put_both("mouthLowerDown", strength * (0.34 * parted + 0.10 * g.spread * g.lip_open + 0.16 * tip) * held)
-    put_both("mouthUpperUp", strength * (0.22 * parted + 0.10 * min(1.0, g.lip_open)) * held)
+    put_both("mouthLowerDown", LOWER_SHOWN * parted * held + lower_tip)
+    put_both("mouthUpperUp", UPPER_SHOWN * parted * held)
     put("tongueOut", strength * 0.3 * g.tongue * apart)
 
     # The lower lip comes up to the edge of the upper teeth, however far the jaw is open.
-    gap = TEETH_BARED + APERTURE_OF_JAW * out[ARKIT_INDEX["jawOpen"]]
-    put("mouthClose", max(g.closure, drawn, g.labiodental * max(0.0, 1 - TEETH_SHOWN / gap)))
+    at_teeth = 1 - TEETH_SHOWN / (TEETH_BARED + GAP_OF_JAW * jaw_open)
+    put("mouthClose", max(g.closure, drawn * (1 - g.labiodental), g.labiodental * max(0.0, at_teeth)))
     put_both("mouthPress", 0.22 * g.closure)
     put("mouthRollLower", 0.22 * g.closure)
     put("mouthRollUpper", 0.22 * g.closure)

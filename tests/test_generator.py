@@ -10,6 +10,7 @@ from models.compositor import over, polygon_alpha, polygon_area
 from models.fit import eye_distance
 from models.generator import FrameGenerator
 from models.identity_builder import build_identity
+from models.rig import LIPS_SPEECH, Gestures, weights_of
 from models.warp import Box, enlarge, finer, invert, node_positions, remap, sample_planes
 from tests.synthetic_face import landmarks, model, picture, pose, weights
 
@@ -179,3 +180,16 @@ def test_inverting_a_field_undoes_it() -> None:
 
 def planes(pairs: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(pairs, -1, 0))
+
+
+@pytest.mark.parametrize("jaw", [0.35, 0.6, 0.9])
+@pytest.mark.parametrize("rounding", [0.0, 0.8])
+def test_lips_part_as_far_as_the_sound_asks_whatever_the_jaw_does(
+    generator: FrameGenerator, jaw: float, rounding: float
+) -> None:
+    parts = []
+    for lip_open in (0.15, 0.4, 0.7):
+        upper, lower = generator.lips(weights_of(Gestures(jaw=jaw, lip_open=lip_open, rounding=rounding)))
+        parted = (lower - upper) @ generator.identity.lip_down / generator.identity.unit_px
+        parts.append(parted[6:-6].mean())
+    assert parts == pytest.approx([LIPS_SPEECH * lip_open for lip_open in (0.15, 0.4, 0.7)], abs=0.02)
