@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         "--processes",
         type=whole_number_or_auto,
         metavar="N",
-        help="media processes, each on its own cores; auto: one a core",
+        help="media processes, each on its own cores (default auto: one a core)",
     )
     _device(serve)
     _settings(serve)
@@ -175,15 +175,17 @@ def serve(options: argparse.Namespace) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = {"server.host": options.host, "server.port": options.port, "server.processes": options.processes}
     config = _config(options, given)
-    from realtime import capacity
+    from realtime import cores
 
-    count = config.server.processes or capacity.processes(config.engine.device)
+    count = config.server.processes or cores.processes(config.engine.device)
     if count > 1:
-        from realtime.front import run
-    else:
-        from realtime.service import run
+        from realtime import front
 
-    run(replace(config, server=replace(config.server, processes=count)))
+        front.run(replace(config, server=replace(config.server, processes=count)))
+    else:
+        from realtime import service
+
+        service.run(config)
 
 
 def render(options: argparse.Namespace) -> None:

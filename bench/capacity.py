@@ -1,11 +1,12 @@
 """How many sessions at 25 fps does this machine carry? One more every few seconds, until pictures come late.
 
-    python -m bench.capacity [--sizes 512 256] [--processes 1 2] [--most 8] [--seconds 15] [--transport-only]
+    python -m bench.capacity [--sizes 512 256] [--processes 1 2 4] [--most 8] [--seconds 15] [--transport-only]
 
 Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes, and
-how many fit into a tick of 40 ms. The whole server, with each number of media processes: light clients that speak join
-one by one; carried is the most with at most 0.5 % late. The clients run on the same machine and take part of it: the
-table says how much. `--transport-only` has no model. For the curve against cores, start it under `taskset -c`.
+how many fit into a tick of 40 ms. The whole server, with each number of media processes (unless told, what `serve`
+takes): light clients that speak join one by one; carried is the most with at most 0.5 % late. The clients run on the
+same machine and take part of it: the table says how much. `--transport-only` has no model. For the curve against cores,
+start it under `taskset -c`.
 A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
 """
 
@@ -24,18 +25,17 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py serve` does,
 
 import cv2
 import numpy as np
-import psutil
 
 from bench import plots, sounds
 from bench.live import metrics
 from bench.results import save, table
-from bench.servers import flash_server, real_server
+from bench.servers import Running, flash_server, real_server
 from bench.viewer import Viewer
 from models.avatar import Avatar, StepInput
 from models.generator import FrameGenerator
 from models.rates import SPEECH_CHUNK
 from models.style import Style
-from realtime import capacity, config
+from realtime import capacity, config, cores
 from realtime.identities import AvatarStore
 from realtime.timebase import CHUNK_S
 
@@ -48,7 +48,7 @@ STEPS = 25
 def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[str, Any]]:
     """Milliseconds of a step by its rows, until it takes more than a tick; the last line is how many fit."""
     cv2.setNumThreads(1)
-    avatar = Avatar(device, 1, capacity.cores())
+    avatar = Avatar(device, 1, cores.count())
     noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_CHUNK).astype(np.float32)
     row, rows = StepInput(noise, generator, Style()), []
 
@@ -66,18 +66,12 @@ def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[
     return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)}]
 
 
-def _cpu_s(processes: list[psutil.Process]) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in processes)
-
-
-async def _fps_and_cores(viewers: list[Viewer], server: psutil.Process, seconds: float) -> tuple[float, float, float]:
-    """Pictures a second of the worst viewer, cores of the server and its children, cores of the clients (us)."""
-    servers, clients = [server, *server.children(recursive=True)], [psutil.Process()]
-    frames = [viewer.frames for viewer in viewers]
-    server_s, clients_s = _cpu_s(servers), _cpu_s(clients)
+async def _fps_and_cores(viewers: list[Viewer], server: Running, seconds: float) -> tuple[float, float, float]:
+    """Pictures a second of the worst viewer, cores of the server, cores of the clients (this process)."""
+    frames, server_s, clients_s = [viewer.frames for viewer in viewers], server.cpu_s(), time.process_time()
     await asyncio.sleep(seconds)
     fps = min((viewer.frames - before) / seconds for viewer, before in zip(viewers, frames, strict=True))
-    return fps, (_cpu_s(servers) - server_s) / seconds, (_cpu_s(clients) - clients_s) / seconds
+    return fps, (server.cpu_s() - server_s) / seconds, (time.process_time() - clients_s) / seconds
 
 
 async def whole(args: argparse.Namespace, size: int, processes: int) -> list[dict[str, Any]]:
@@ -99,13 +93,13 @@ async def whole(args: argparse.Namespace, size: int, processes: int) -> list[dic
             address, pid = await stack.enter_async_context(real_server(*options))
             url = f"{address}/sessions?avatar={args.avatar}"
             await _enrolled(address)
-        process, viewers = psutil.Process(pid), []
+        running, viewers = Running(pid), []
         for count in range(1, args.most + 1):
             viewers.append(Viewer(url, voice))
             await viewers[-1].start()
             await asyncio.sleep(SETTLE_S)
             before = {} if args.transport_only else await metrics(address)
-            fps, server, clients = await _fps_and_cores(viewers, process, args.seconds)
+            fps, server, clients = await _fps_and_cores(viewers, running, args.seconds)
             row = {
                 "processes": processes,
                 "sessions": count,
@@ -164,7 +158,7 @@ def measure(args: argparse.Namespace, size: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[512, 256])
-    parser.add_argument("--processes", type=int, nargs="+", default=[1])
+    parser.add_argument("--processes", type=int, nargs="+", default=[cores.processes("cpu")])
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--avatar", default="elias")
@@ -175,7 +169,7 @@ def main() -> None:
     for size in args.sizes:
         print(f"{size}²:", flush=True)
         figures[f"{size}"] = measure(args, size)
-    late, cores = {}, {}
+    late, used = {}, {}
     for size, found in figures.items():
         for processes, rows in found["whole"].items():
             label, carried = f"{size}², {processes} processes", found["carried"][processes]
@@ -183,11 +177,11 @@ def main() -> None:
             table([tuple(row.values()) for row in rows], tuple(rows[0]))
             counts = [row["sessions"] for row in rows]
             late[f"{label}: late, ‰"] = counts, [row.get("late_per_mille", 0.0) for row in rows]
-            cores[f"{label}: server cores"] = counts, [row["server_cores"] for row in rows]
+            used[f"{label}: server cores"] = counts, [row["server_cores"] for row in rows]
     name = "capacity_transport" if args.transport_only else "capacity"
-    plots.lines(name, late or cores, ("sessions", "late pictures, ‰"), {"0.5 %": LATE_PER_MILLE})
-    plots.lines(f"{name}_cores", cores, ("sessions", "cores"), {})
-    save(name, vars(args) | {"cpus": capacity.cores(), "by_size": figures})
+    plots.lines(name, late or used, ("sessions", "late pictures, ‰"), {"0.5 %": LATE_PER_MILLE})
+    plots.lines(f"{name}_cores", used, ("sessions", "cores"), {})
+    save(name, vars(args) | {"cpus": cores.count(), "by_size": figures})
 
 
 if __name__ == "__main__":

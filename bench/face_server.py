@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py serve` does,
 import numpy as np
 
 from models.avatar import Avatar, AvatarFrame, AvatarState, StepInput
-from realtime import capacity, config
+from realtime import config, cores
 from realtime.service import Service, run
 
 LOUD = 0.06
@@ -58,7 +58,7 @@ def _flashed(frame: AvatarFrame | None, loud: bool) -> AvatarFrame | None:
 
 
 def build(settings: config.Config) -> Service:
-    threads = settings.engine.drawing_threads or capacity.cores()
+    threads = settings.engine.drawing_threads or cores.count()
     return Service.build(settings, FlashAvatar(Avatar(settings.engine.device, settings.engine.threads, threads)))
 
 

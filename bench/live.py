@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import sounds
 from bench.browser import chromium_page, inbound, probe_site, report
 from bench.results import save, table
-from bench.servers import real_server
+from bench.servers import Running, real_server
 from bench.viewer import Viewer
 
 WARM_UP_S = 5.0
@@ -99,10 +98,10 @@ async def _film(address: str, avatar: str, recording: bytes, made: list[float]) 
 async def _observe(address: str, pid: int, seconds: float) -> dict[str, Any]:
     """What the server says of itself over `seconds`, after a warm-up."""
     await asyncio.sleep(WARM_UP_S)
-    process = psutil.Process(pid)
-    before, cpu, began = await metrics(address), process.cpu_times(), time.monotonic()
+    running = Running(pid)
+    before, cpu_s, began = await metrics(address), running.cpu_s(), time.monotonic()
     await asyncio.sleep(seconds)
-    after, cpu_after, elapsed_s = await metrics(address), process.cpu_times(), time.monotonic() - began
+    after, used_s, elapsed_s = await metrics(address), running.cpu_s() - cpu_s, time.monotonic() - began
 
     def grown(name: str) -> float:
         return after.get((name, "", ""), 0.0) - before.get((name, "", ""), 0.0)
@@ -118,9 +117,9 @@ async def _observe(address: str, pid: int, seconds: float) -> dict[str, Any]:
             stage: {p: percentile_ms(before, after, stage, q) for p, q in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))}
             for stage in stages
         },
-        "server_cores": round((sum(cpu_after[:2]) - sum(cpu[:2])) / elapsed_s, 3),
-        "server_memory_mb": round(process.memory_info().rss / 2**20),
-        "threads": process.num_threads(),
+        "server_cores": round(used_s / elapsed_s, 3),
+        "server_memory_mb": round(running.memory_bytes() / 2**20),
+        "threads": running.threads(),
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import aiohttp
+import psutil
 
 from bench.results import RESULTS
 
@@ -21,6 +22,34 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+class Running:
+    """A server's process and its children, counted as one."""
+
+    def __init__(self, pid: int) -> None:
+        self._first = psutil.Process(pid)
+
+    def _all(self) -> list[psutil.Process]:
+        return [self._first, *self._first.children(recursive=True)]
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that were used since the start."""
+        return sum(sum(process.cpu_times()[:2]) for process in self._all())
+
+    def memory_bytes(self) -> int:
+        """What they take; what several share counts once."""
+        return sum(process.memory_full_info().pss for process in self._all())
+
+    def own_memory_bytes(self) -> int:
+        """What would be free if they ended."""
+        return sum(process.memory_full_info().uss for process in self._all())
+
+    def threads(self) -> int:
+        return sum(process.num_threads() for process in self._all())
+
+    def descriptors(self) -> int:
+        return sum(process.num_fds() for process in self._all())
 
 
 @asynccontextmanager

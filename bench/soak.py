@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from bench import plots
 from bench.results import save, table
-from bench.servers import flash_server, real_server
+from bench.servers import Running, flash_server, real_server
 from bench.viewer import Viewer
 
 SETTINGS = "[engine]\ncapacity = 16\n[session]\nresume_s = 1\n"
@@ -32,11 +31,11 @@ ROUNDS = 10
 GATE_GROWTH = 0.02
 
 
-def reading(process: psutil.Process) -> dict[str, int]:
+def reading(running: Running) -> dict[str, int]:
     return {
-        "memory_kb": process.memory_full_info().uss // 1024,
-        "threads": process.num_threads(),
-        "descriptors": process.num_fds(),
+        "memory_kb": running.own_memory_bytes() // 1024,
+        "threads": running.threads(),
+        "descriptors": running.descriptors(),
     }
 
 
@@ -82,14 +81,14 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
             config.write_text(SETTINGS)
             address, pid = await stack.enter_async_context(real_server("--config", str(config)))
             url = f"{address}/sessions?avatar={args.avatar}"
-        process, refused, rows = psutil.Process(pid), 0, []
+        running, refused, rows = Running(pid), 0, []
         size = max(args.cycles // ROUNDS, args.together)
         for first in range(0, args.cycles, size):
             numbers = range(first, min(first + size, args.cycles))
             lanes = [list(numbers[lane :: args.together]) for lane in range(args.together)]
             refused += sum(await asyncio.gather(*(_some(url, lane) for lane in lanes)))
             await asyncio.sleep(SETTLE_S)
-            rows.append({"cycles": numbers[-1] + 1, **reading(process)})
+            rows.append({"cycles": numbers[-1] + 1, **reading(running)})
             print(rows[-1], flush=True)
     settled, end = rows[min(1, len(rows) - 1)], rows[-1]
     growth = {name: end[name] - settled[name] for name in ("threads", "descriptors")}

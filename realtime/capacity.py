@@ -6,7 +6,6 @@ Runs the models and encoders and reads a clock while it measures; the rest is ar
 from __future__ import annotations
 
 import itertools
-import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,9 +16,8 @@ import numpy as np
 from models.avatar import AvatarFrame, StepInput
 from models.generator import FrameGenerator
 from models.rates import SPEECH_CHUNK
-from models.runtime import resolve_device
 from models.style import Style
-from realtime import memory
+from realtime import cores
 from realtime.codecs import H264Encoder
 from realtime.timebase import CHUNK_S
 
@@ -31,10 +29,6 @@ LOOP_S = 0.003
 
 MOST = 256
 
-PROCESS_BYTES = 400_000_000
-"""Memory of a media process with a few sessions; avatars that are shared are not counted."""
-
-MOST_PROCESSES = 64
 REPEATS = 5
 PROBE_BPS = 1_000_000
 
@@ -44,23 +38,6 @@ TOLERATED = 0.02
 
 CUT, RISE = 0.5, 0.03
 LEAST = 0.1
-
-
-def available() -> list[int]:
-    """The cores that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-def cores() -> int:
-    """How many they are."""
-    return len(available())
-
-
-def processes(device: str) -> int:
-    """Media processes that suit this machine: one a core, as far as memory reaches; one alone where a GPU draws."""
-    if resolve_device(device) == "cuda":
-        return 1
-    return max(1, min(cores(), memory.available_bytes() // PROCESS_BYTES, MOST_PROCESSES))
 
 
 def most_rows(step_s: Callable[[int], float], bound_s: float, most: int) -> int:
@@ -77,7 +54,7 @@ def most_rows(step_s: Callable[[int], float], bound_s: float, most: int) -> int:
 
 def measured(stepper: Any, generator: FrameGenerator) -> int:
     """Sessions that fit, by running full steps of speaking faces and encoding their pictures (a second or so)."""
-    workers = cores()
+    workers = cores.count()
     encoders = [H264Encoder(PROBE_BPS) for _ in range(workers)]
     noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_CHUNK).astype(np.float32)
     row = StepInput(noise, generator, Style())

@@ -48,7 +48,7 @@ class ServerConfig:
     token: str = ""
     allow_origins: tuple[str, ...] = ("*",)
     drain_s: float = 10.0
-    processes: int = 1
+    processes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,10 @@ import aiohttp
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from realtime import capacity, passing
+from realtime import cores, passing
 from realtime.config import Config
 from realtime.errors import BadConfig, Busy, MouthpieceError
-from realtime.service import STOP_SIGNALS, Build, Place, Service, listen, run_at, set_up
+from realtime.hosting import STOP_SIGNALS, Place, listen, log_to_console
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,8 @@ SIGN = re.compile(r"w(\d+)-")
 OFFER_BYTES = 300_000
 START_S = 120.0
 STOP_S = 15.0
-WATCH_S = 0.5
+WATCH_S, LOOK_S = 0.5, 0.05
+"""How often a process is looked at, and how often while it starts."""
 
 
 class Process:
@@ -59,11 +60,11 @@ class Process:
     async def begin(self) -> bool:
         """Starts it; whether it is ready in the end."""
         self.start()
-        for _ in range(round(START_S / WATCH_S)):
+        for _ in range(round(START_S / LOOK_S)):
             await self.look()
             if self.is_ready:
                 return True
-            await asyncio.sleep(WATCH_S)
+            await asyncio.sleep(LOOK_S)
         return False
 
     def start(self) -> None:
@@ -105,7 +106,7 @@ class Front:
 
     def __init__(self, config: Config, start: Callable[[Place], Any], folder: Path) -> None:
         count = config.server.processes
-        groups = [tuple(group) for group in _groups(capacity.available(), count)]
+        groups = [tuple(group) for group in _groups(cores.available(), count)]
         self._config = config
         self._processes = [Process(index, folder, groups[index], start) for index in range(count)]
         self._watching: asyncio.Task[None] | None = None
@@ -242,16 +243,23 @@ async def _answer_errors(request: web.Request, handler: Any) -> web.StreamRespon
     return web.json_response(answer.body(), status=answer.status, headers=answer.headers)
 
 
-def run(config: Config, build: Build = Service.build) -> None:
-    """Serves until SIGINT or SIGTERM, with `server.processes` media processes."""
-    set_up()
+def _run_at(place: Place, *arguments: Any) -> None:
+    """In a media process: only there are the models loaded."""
+    from realtime.service import run_at
+
+    run_at(place, *[argument for argument in arguments if argument is not None])
+
+
+def run(config: Config, build: Callable[..., Any] | None = None) -> None:
+    """Serves until SIGINT or SIGTERM, with `server.processes` media processes. build: `service.Build`."""
+    log_to_console()
     with tempfile.TemporaryDirectory(prefix="mouthpiece-") as folder, asyncio.Runner() as runner:
         runner.run(_serve(config, build, Path(folder)))
 
 
-async def _serve(config: Config, build: Build, folder: Path) -> None:
+async def _serve(config: Config, build: Callable[..., Any] | None, folder: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
-    front = Front(config, lambda place: spawn.Process(target=run_at, args=(config, build, place), daemon=True), folder)
+    front = Front(config, lambda place: spawn.Process(target=_run_at, args=(place, config, build), daemon=True), folder)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)

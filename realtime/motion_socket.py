@@ -6,17 +6,15 @@ Touches one socket. What the client says is not read; when it does not read, the
 from __future__ import annotations
 
 import asyncio
-from socket import SO_SNDBUF, SOL_SOCKET
 
 from aiohttp import web
 
 from realtime.motion_feed import MotionQueue, header
 from realtime.session import Session
+from realtime.sockets import keep_buffers_small
 
 MAX_MESSAGE_BYTES = 1024
 HEARTBEAT_S = 10.0
-SEND_BUFFER_BYTES = 4096
-"""What may lie in the buffers behind us: beyond it we wait, and the queue before us drops what is old."""
 
 
 async def serve_motion(request: web.Request, session: Session) -> web.WebSocketResponse:
@@ -37,14 +35,6 @@ async def serve_motion(request: web.Request, session: Session) -> web.WebSocketR
         session.guests.discard(socket.close)
         sending.cancel()
     return socket
-
-
-def keep_buffers_small(request: web.Request) -> None:
-    """Little lies between us and a client that does not read."""
-    transport = request.transport
-    if isinstance(transport, asyncio.Transport):
-        transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
-        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 async def _send(socket: web.WebSocketResponse, queue: MotionQueue) -> None:

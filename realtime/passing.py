@@ -13,8 +13,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from realtime.motion_socket import keep_buffers_small
-from realtime.pcm_socket import MAX_MESSAGE_BYTES
+from realtime.sockets import PCM_MESSAGE_BYTES, keep_buffers_small
 
 KEPT_MESSAGES = 25
 WRITE_BYTES = 65_536
@@ -53,11 +52,11 @@ async def carry_socket(request: web.Request, http: aiohttp.ClientSession, is_liv
     """
     headers = {name: value for name, value in request.headers.items() if name in ("Authorization", "Origin")}
     try:
-        inner = await http.ws_connect(request.raw_path, headers=headers, max_msg_size=MAX_MESSAGE_BYTES)
+        inner = await http.ws_connect(request.raw_path, headers=headers, max_msg_size=PCM_MESSAGE_BYTES)
     except aiohttp.WSServerHandshakeError as error:
         words = "the socket was refused; check that the session is on air and the token right"
         return web.json_response({"error": {"code": "refused", "message": words}}, status=error.status)
-    outer = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, writer_limit=0 if is_live else WRITE_BYTES)
+    outer = web.WebSocketResponse(max_msg_size=PCM_MESSAGE_BYTES, writer_limit=0 if is_live else WRITE_BYTES)
     await outer.prepare(request)
     out: Any = outer
     async with inner:

@@ -14,9 +14,9 @@ from realtime import protocol
 from realtime.errors import MouthpieceError
 from realtime.pcm import PcmDecoder
 from realtime.session import Session
+from realtime.sockets import PCM_MESSAGE_BYTES
 from realtime.speaker import PcmFeed
 
-MAX_MESSAGE_BYTES = 4_000_000
 HEARTBEAT_S = 10.0
 POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455, 7.4.1)."""
@@ -24,7 +24,7 @@ POLICY_VIOLATION = 1008
 
 async def serve_pcm(request: web.Request, session: Session) -> web.WebSocketResponse:
     """Serves one client until it leaves or the session ends."""
-    socket = web.WebSocketResponse(max_msg_size=MAX_MESSAGE_BYTES, heartbeat=HEARTBEAT_S)
+    socket = web.WebSocketResponse(max_msg_size=PCM_MESSAGE_BYTES, heartbeat=HEARTBEAT_S)
     await socket.prepare(request)
     feed = session.open_pcm()
     session.guests.add(socket.close)

@@ -8,20 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 from aiohttp import web
 
-from realtime import capacity, memory
+from realtime import capacity, cores, memory
 from realtime.config import Config
 from realtime.engine import Engine, Stepper
-from realtime.errors import BadConfig, MouthpieceError
+from realtime.errors import MouthpieceError
 from realtime.films import COMMAND, Films
+from realtime.hosting import STOP_SIGNALS, Place, listen, log_to_console
 from realtime.identities import AvatarStore
 from realtime.identity_cache import IdentityCache, WarmAvatar, warm
 from realtime.metrics import Metrics
@@ -32,21 +31,9 @@ from realtime.voice_activity import VoiceDetector
 
 log = logging.getLogger(__name__)
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 WATCH_S = 0.25
 SWITCH_INTERVAL_S = 0.001
 """How long the inference thread may hold the interpreter while the event loop waits for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Of one media process among several (`front`): what the names and tokens of its sessions begin with, its Unix
-    socket, its cores, and the folder of what all of them only read."""
-
-    sign: str
-    socket: Path
-    cores: tuple[int, ...]
-    shared: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +69,7 @@ class Service:
             stepper = Avatar(
                 chosen.device,
                 chosen.threads,
-                chosen.drawing_threads or capacity.cores(),
+                chosen.drawing_threads or cores.count(),
                 chosen.gpu_cache_bytes,
                 chosen.capacity or capacity.MOST,
             )
@@ -159,9 +146,7 @@ Build = Callable[..., Service]
 
 def set_up() -> None:
     """What a process that serves does first."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s: %(message)s")
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    logging.getLogger("aioice").setLevel(logging.WARNING)
+    log_to_console()
     memory.keep_few_pools()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     # Rows of a batch are drawn side by side; OpenCV's own threads would only wait for the same cores.
@@ -177,7 +162,7 @@ def run(config: Config, build: Build = Service.build) -> None:
         runner.run(_serve(config, build, None))
 
 
-def run_at(config: Config, build: Build, place: Place) -> None:
+def run_at(place: Place, config: Config, build: Build = Service.build) -> None:
     """Serves as one process among several, until SIGTERM, or until the front is gone."""
     import uvloop
 
@@ -228,16 +213,3 @@ async def _serve(config: Config, build: Build, place: Place | None) -> None:
         await service.stop()
     finally:
         await runner.cleanup()
-
-
-async def listen(runner: web.AppRunner, config: Config, words: str) -> None:
-    """Opens the configured port and says where it is. Raises BadConfig."""
-    site = web.TCPSite(runner, config.server.host, config.server.port)
-    try:
-        await site.start()
-    except OSError as error:
-        where = f"{config.server.host}:{config.server.port}"
-        raise BadConfig(f"cannot listen on {where} ({error.strerror}); choose another --port") from error
-    host = "localhost" if config.server.host in ("127.0.0.1", "0.0.0.0", "::") else config.server.host
-    port = site.port if config.server.port == 0 else config.server.port
-    print(f"Mouthpiece serves http://{host}:{port}{words}", flush=True)

@@ -41,26 +41,6 @@ def test_slow_drawing_leaves_room_for_fewer_sessions(draw_s: float, least: int, 
     assert least <= capacity.measured(FakeAvatar(), generator) <= most
 
 
-@pytest.mark.parametrize(
-    ("cores", "gigabytes", "device", "wanted"),
-    [
-        (1, 64, "cpu", 1),
-        (8, 64, "cpu", 8),
-        (8, 1, "cpu", 2),
-        (4, 0, "cpu", 1),
-        (500, 999, "cpu", 64),
-        (8, 64, "cuda", 1),
-    ],
-)
-def test_there_is_a_process_for_each_core_as_far_as_memory_reaches(
-    cores: int, gigabytes: int, device: str, wanted: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: cores)
-    monkeypatch.setattr(capacity, "resolve_device", lambda device: device)
-    monkeypatch.setattr(capacity.memory, "available_bytes", lambda: gigabytes * 10**9)
-    assert capacity.processes(device) == wanted
-
-
 @given(st.floats(0.15, 3.0))
 def test_the_share_of_pictures_settles_at_what_there_is_time_for(fits: float) -> None:
     pictures, shares = PictureShare(), []
