@@ -1,13 +1,14 @@
 """How many sessions at 25 fps does this machine carry? One more every few seconds, until pictures come late.
 
-    python -m bench.capacity [--sizes 512 256] [--processes 1 2 4] [--most 8] [--seconds 15] [--transport-only]
+    python -m bench.capacity [--sizes 512 256] [--processes 1 2 4] [--most 8] [--seconds 15] [--device cuda]
+                             [--transport-only]
 
-Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes, and
-how many fit into a tick of 40 ms. The whole server, with each number of media processes (unless told, what `serve`
-takes): light clients that speak join one by one; carried is the most with at most 0.5 % late. The clients run on the
-same machine and take part of it: the table says how much. `--transport-only` has no model. For the curve against cores,
-start it under `taskset -c`.
-A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
+Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes,
+what of it goes before the drawing and what a face's drawing takes, and how many fit into a tick of 40 ms. The whole
+server, with each number of media processes (unless told, what `serve` takes): light clients that speak join one by
+one; carried is the most with at most 0.5 % late. The clients run on the same machine and take part of it: the table
+says how much. `--transport-only` has no model. For the curve against cores, start it under `taskset -c`. A minute a
+size and 20 s a session up to the first too many: 4 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -46,9 +47,12 @@ STEPS = 25
 
 
 def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[str, Any]]:
-    """Milliseconds of a step by its rows, until it takes more than a tick; the last line is how many fit."""
+    """Milliseconds of a step by its rows, until it takes more than a tick; the last line is how many fit.
+
+    before: encoder and motion of all rows. face: what is left of the step, which is the drawing, for each row.
+    """
     cv2.setNumThreads(1)
-    avatar = Avatar(device, 1, cores.count())
+    avatar = Avatar(device, 1, cores.count(), config.EngineConfig().gpu_cache_bytes, most)
     noise = np.random.default_rng(0).normal(0, 0.1, SPEECH_CHUNK).astype(np.float32)
     row, rows = StepInput(noise, generator, Style()), []
 
@@ -56,14 +60,20 @@ def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[
         states, took = [avatar.initial_state(seed, 0) for seed in range(count)], []
         for _ in range(STEPS):
             began = time.perf_counter()
-            _, states = avatar.step([row] * count, states)
-            took.append(time.perf_counter() - began)
-        p50, p95 = np.percentile(np.array(took[2:]) * 1000, (50, 95))
-        rows.append({"batch": count, "step_p50_ms": round(p50, 1), "step_p95_ms": round(p95, 1)})
-        return p95 / 1000
+            frames, states = avatar.step([row] * count, states)
+            step_ms = 1000 * (time.perf_counter() - began)
+            stages = [frame.stage_ms for frame in frames if frame]
+            took.append((step_ms, stages[0]["encoder"] + sum(stage["motion"] for stage in stages)))
+        step_ms, before_ms = np.percentile(took[2:], 50, axis=0)
+        p95_ms = float(np.percentile([step for step, _ in took[2:]], 95))
+        figures = {"step_p50_ms": step_ms, "step_p95_ms": p95_ms, "before_p50_ms": before_ms}
+        figures["face_p50_ms"] = (step_ms - before_ms) / count
+        rows.append({"batch": count} | {name: round(float(value), 2) for name, value in figures.items()})
+        return p95_ms / 1000
 
     fit = capacity.most_rows(step_s, CHUNK_S, most)
-    return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)}]
+    rest = {"before_p50_ms": "", "face_p50_ms": ""}
+    return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)} | rest]
 
 
 async def _fps_and_cores(viewers: list[Viewer], server: Running, seconds: float) -> tuple[float, float, float]:
@@ -162,7 +172,7 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--avatar", default="elias")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--transport-only", action="store_true")
     args = parser.parse_args()
     figures: dict[str, Any] = {}

@@ -1,8 +1,9 @@
 """How the shipped avatars look and what a frame costs: contact sheets, and figures of every pose against its photo.
 Reads models/avatars and the landmark network; writes OUT/sheet_NAME.jpg and bench/results/face.json.
-Times are of this thread (`time.thread_time`), on one core, so that other work on the machine does not count.
+Times are of this thread (`time.thread_time`), on one core, so that other work on the machine does not count; with
+`--device cuda` pictures are drawn by the GPU, one at a time, and times are the clock's.
 
-    python -m bench.face [--out DIR] [--avatar NAME ...] [--size 512] [--data DIR [--clips 12]]
+    python -m bench.face [--out DIR] [--avatar NAME ...] [--size 512] [--device cuda] [--data DIR [--clips 12]]
 
 sharpness: Laplacian variance of mouth and cheeks against the photo's. seam: gradient where the upper lip's layer ends
 against that beside it, over the photo's. drift: mean difference from the photo outside head and shoulders (0..255).
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -27,10 +29,13 @@ from models.generator import FrameGenerator
 from models.identity import Identity
 from models.landmarks import LandmarkModel
 from models.rig import Gestures, weights_of
+from models.runtime import drawing_device
 
 AVATARS = Path(models.__file__).with_name("avatars")
 CELL_PX, CLOSE_PX = 176, 264
 COLUMNS, CLOSE_COLUMNS = 9, 6
+
+Draw = Callable[[FaceMotion], NDArray[np.uint8]]
 
 
 def shapes(**named: float) -> NDArray[np.float32]:
@@ -164,28 +169,40 @@ def likeness(identity: Identity, frame: NDArray[np.uint8]) -> float:
     return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()))
 
 
-def frame_ms(generator: FrameGenerator, rounds: int = 3) -> list[float]:
-    """Thread milliseconds of each pose, the head slightly turned and an eye half shut as in a live session."""
+def drawer(generator: FrameGenerator, device: str) -> Draw:
+    """What draws the face on `device`."""
+    if drawing_device(device) == "cpu":
+        return generator.render
+    from models.gpu.drawing import Drawing
+
+    drawing = Drawing("cuda", 0, 1)
+    return lambda value: drawing.render([(generator, value)])[0]
+
+
+def frame_ms(draw: Draw, clock: Callable[[], float] = time.thread_time, rounds: int = 3) -> list[float]:
+    """Milliseconds of each pose, the head slightly turned and an eye half shut as in a live session."""
     out = []
     for _ in range(rounds):
         for pose in POSES.values():
             weights = np.maximum(pose.weights, shapes(eyeBlink=0.3, eyeLookOut=0.1))
             live = FaceMotion(weights, pose.head + np.float32(0.02))
-            began = time.thread_time()
-            generator.render(live)
-            out.append(1000 * (time.thread_time() - began))
+            began = clock()
+            draw(live)
+            out.append(1000 * (clock() - began))
     return out
 
 
-def measured(name: str, finder: LandmarkModel, size_px: int, out: Path) -> dict[str, object]:
+def measured(name: str, finder: LandmarkModel, size_px: int, device: str, out: Path) -> dict[str, object]:
     photo = cv2.imread(str(AVATARS / name / "photo.jpg"))
     began = time.thread_time()
     identity = enroll(np.asarray(photo, np.uint8), finder, size_px).identity
     enrolment_ms = 1000 * (time.thread_time() - began)
     generator = FrameGenerator(identity)
-    frames = {pose: generator.render(value) for pose, value in POSES.items()}
+    draw = drawer(generator, device)
+    frames = {pose: draw(value) for pose, value in POSES.items()}
     cv2.imwrite(str(out / f"sheet_{name}.jpg"), sheet(identity, frames), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    times = np.array(frame_ms(generator))
+    on_cpu = drawing_device(device) == "cpu"
+    times = np.array(frame_ms(draw, time.thread_time if on_cpu else time.perf_counter))
     seams = [seam(generator, POSES[pose].weights, frames[pose]) for pose in (*SPEECH, "smile")]
     speech = [frames[pose] for pose in SPEECH]
     likenesses = [likeness(identity, frames[pose]) for pose in (*SPEECH, "smile")]
@@ -210,12 +227,13 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("out/face"))
     parser.add_argument("--avatar", nargs="*", help="only these")
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--device", default="cpu", choices=("auto", "cpu", "cuda"))
     options = parser.parse_args()
     cv2.setNumThreads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     finder = LandmarkModel("cpu")
     names = options.avatar or sorted(path.parent.name for path in AVATARS.glob("*/photo.jpg"))
-    rows = [measured(name, finder, options.size, options.out) for name in names]
+    rows = [measured(name, finder, options.size, options.device, options.out) for name in names]
     results.table([list(row.values()) for row in rows], list(rows[0]))
     reenacted: dict[str, dict[str, float]] = {}
     if options.data is not None:
@@ -223,7 +241,7 @@ def main() -> int:
         reenacted = reenact.measure(options.data, task, options.clips)
         print()
         results.table([[name, *row.values()] for name, row in reenacted.items()], ["row", *reenacted["real video"]])
-    results.save("face", {"size_px": options.size, "avatars": rows, "reenactment": reenacted})
+    results.save("face", {"size_px": options.size, "device": options.device, "avatars": rows, "reenactment": reenacted})
     return 0
 
 
