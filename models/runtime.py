@@ -6,11 +6,8 @@ runs on the CPU and the log says so. torch is imported only where there is a dri
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -18,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from models import weights
+from models.driver import has_driver
 
 log = logging.getLogger(__name__)
 
@@ -57,16 +55,6 @@ def drawing_knows_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-@cache
-def has_driver() -> bool:
-    """Whether NVIDIA's driver is installed."""
-    try:
-        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
-    except OSError:
-        return False
-    return True
 
 
 def _check(device: str) -> None:

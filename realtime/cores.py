@@ -1,13 +1,13 @@
 """What this machine has to share out: its cores, and how many media processes suit it.
 
-Asks the system and the list of installed packages; loads no models.
+Asks the system; loads no models.
 """
 
 from __future__ import annotations
 
 import os
-from importlib import metadata
 
+from models.driver import has_driver
 from realtime import memory
 
 PROCESS_BYTES = 400_000_000
@@ -27,15 +27,7 @@ def count() -> int:
 
 
 def processes(device: str) -> int:
-    """Media processes that suit this machine: one a core, as far as memory reaches; one alone where a GPU is used."""
-    if device == "cuda" or (device == "auto" and _installed("onnxruntime-gpu")):
+    """Media processes that suit this machine: one a core, as far as memory reaches; one alone if a GPU may be used."""
+    if device != "cpu" and has_driver():
         return 1
     return max(1, min(count(), memory.available_bytes() // PROCESS_BYTES, MOST_PROCESSES))
-
-
-def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True

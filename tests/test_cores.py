@@ -11,27 +11,26 @@ from realtime import cores
 
 
 @pytest.mark.parametrize(
-    ("count", "gigabytes", "device", "wanted"),
+    ("count", "gigabytes", "device", "gpu", "wanted"),
     [
-        (1, 64, "cpu", 1),
-        (8, 64, "cpu", 8),
-        (8, 1, "cpu", 2),
-        (4, 0, "cpu", 1),
-        (500, 999, "cpu", 64),
-        (8, 64, "cuda", 1),
+        (1, 64, "cpu", False, 1),
+        (8, 64, "cpu", False, 8),
+        (8, 1, "cpu", False, 2),
+        (4, 0, "cpu", False, 1),
+        (500, 999, "cpu", False, 64),
+        (8, 64, "cuda", True, 1),
+        (8, 64, "auto", True, 1),
+        (8, 64, "auto", False, 8),
+        (8, 64, "cpu", True, 8),
     ],
 )
 def test_there_is_a_process_for_each_core_as_far_as_memory_reaches(
-    count: int, gigabytes: int, device: str, wanted: int, monkeypatch: pytest.MonkeyPatch
+    count: int, gigabytes: int, device: str, gpu: bool, wanted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cores, "count", lambda: count)
-    monkeypatch.setattr(cores, "_installed", lambda package: package == "onnxruntime-gpu" and device == "auto")
+    monkeypatch.setattr(cores, "has_driver", lambda: gpu)
     monkeypatch.setattr(cores.memory, "available_bytes", lambda: gigabytes * 10**9)
     assert cores.processes(device) == wanted
-
-
-def test_without_the_package_for_it_auto_is_the_processor() -> None:
-    assert not cores._installed("mouthpiece-no-such-package") and cores._installed("pytest")
 
 
 def test_the_process_before_the_others_loads_no_models() -> None:
