@@ -113,8 +113,11 @@ def feeling_step(voice: VoiceFeatures, style: Style, state: FeelingState) -> tup
         wanted = style.intensity * mood
     elif style.feeling in PRESETS:
         wanted[PLAIN.index(style.feeling)] = style.intensity
-    level, speed = follow(wanted, state.level, state.speed, SETTLING / BLEND_S)
-    level = np.where((np.abs(level - wanted) < 1e-4) & (np.abs(speed) < 1e-3), wanted, level)
+    level, speed = state.level, state.speed
+    if speed.any() or (level != wanted).any():
+        level, speed = follow(wanted, level, speed, SETTLING / BLEND_S)
+        if np.abs(level - wanted).max() < 1e-4 and np.abs(speed).max() < 1e-3:
+            level, speed = wanted, np.zeros_like(wanted)
     return _expression(level), FeelingState(level, speed, mood)
 
 
@@ -153,7 +156,7 @@ def _expression(level: NDArray[np.float64]) -> Expression:
         weights=np.clip(level @ _WEIGHTS, 0, MOST).astype(np.float32),
         pitch_deg=pitch,
         roll_deg=roll,
-        life=float(np.clip(1 + life, 0.3, 1.6)),
+        life=min(max(1 + life, 0.3), 1.6),
         gaze_up_deg=gaze,
-        blinks=float(np.clip(1 + blinks, 0.5, 1.5)),
+        blinks=min(max(1 + blinks, 0.5), 1.5),
     )

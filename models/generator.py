@@ -67,7 +67,9 @@ class FrameGenerator:
         base_box = Box(*identity.base_box.tolist())
         groups = _groups(len(identity.base_fields))
         self._base = Layer(base, identity.base_fields, groups, base_box, self._all, step, self._scale)
-        self._upper = Layer(upper, identity.upper_fields, groups, self._upper_box, self._upper_box, step, self._scale)
+        # So small a box is added up whole.
+        every = [list(range(len(identity.upper_fields)))]
+        self._upper = Layer(upper, identity.upper_fields, every, self._upper_box, self._upper_box, step, self._scale)
         self._eyes = LivingEyes(identity.eyes) if identity.eyes is not None else None
         self._still = np.zeros((2, nodes, nodes), np.float32)
 
@@ -114,7 +116,9 @@ class FrameGenerator:
             inside[1] -= EYE_SCALE * y0
             last_x, last_y = EYE_SCALE * (x1 - x0 - 1), EYE_SCALE * (y1 - y0 - 1)
             covered = cv2.bitwise_and(cv2.inRange(inside[0], 0, last_x), cv2.inRange(inside[1], 0, last_y))
-            cv2.copyTo(resampled(finer(patch, EYE_SCALE), inside), covered, frame[rows, columns])
+            # With a fourth channel, though it is not needed: cv2 resamples such pictures in half the time.
+            eye = resampled(np.asarray(cv2.cvtColor(finer(patch, EYE_SCALE), cv2.COLOR_BGR2BGRA), np.uint8), inside)
+            cv2.copyTo(cv2.cvtColor(eye, cv2.COLOR_BGRA2BGR), covered, frame[rows, columns])
 
     def _draw_mouth(
         self,

@@ -6,14 +6,16 @@ Pure. Any n can be asked for at any time, nothing grows, nothing repeats (SplitM
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 _MASK = (1 << 64) - 1
 _NORMAL = NormalDist()
 
 
+@lru_cache(4096)
 def draw(seed: int, stream: int, n: int) -> float:
-    """Uniform in 0..1 (neither end)."""
+    """Uniform in 0..1 (neither end). Slow motion asks for the same numbers many chunks long, so they are kept."""
     z = (seed * 0x9E3779B97F4A7C15 + stream * 0xD1B54A32D192ED03 + n * 0x8CB92BA72F3D8DD7 + 0x632BE59BD9B4E019) & _MASK
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         z = ((z ^ (z >> shift)) * factor) & _MASK
