@@ -54,7 +54,7 @@ INCISAL_SHOW_CM = (0.25, 0.4)
 LIP_SHADOW, TEETH_SHADOW = 0.03, 0.09
 """Reach of the shadow of upper lip and upper teeth, in eye distances."""
 
-TEETH_LIGHT, DEEP_LIGHT = (0.62, 0.80, 0.90), (0.55, 0.70, 0.85)
+TEETH_LIGHT, DEEP_LIGHT = (0.62, 0.30, 0.90), (0.55, 0.55, 0.85)
 """Least light, for the upper teeth and for all behind and below them: in those shadows, where a mouth is narrow, and in
 one that is narrow all along."""
 
