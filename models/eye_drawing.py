@@ -127,7 +127,7 @@ class EyeDrawing:
         return np.asarray(cv2.convertScaleAbs(out), np.uint8)
 
 
-def reaches(action: Mapping[str, Any], outwards: float, unit_px: Any) -> tuple[Any, Any, Any, Any]:
+def reaches(action: Mapping[str, Any], outwards: Any, unit_px: Any) -> tuple[Any, Any, Any, Any]:
     """Pixels by which the ball turns right and down and the upper and lower rim go up. Numbers, or arrays of them."""
     turn_x = outwards * (action["eyeLookOut"] - action["eyeLookIn"])
     turn_y = 0.7 * (action["eyeLookDown"] - action["eyeLookUp"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +19,7 @@ FIELD_BYTES, TEXEL_BYTES, NUMBER_BYTES = 2, 4, 4
 
 @dataclass(frozen=True, slots=True)
 class Faces:
-    """The faces of a batch: their numbers, and where each of TEXTURES lies in the heap: places (B, n, 3) int64."""
+    """The faces of a batch: their numbers, and where each of TEXTURES lies in the heap: places (B, n, 3) int32."""
 
     numbers: Numbers[Tensor]
     places: Tensor
@@ -37,7 +38,7 @@ class Atlas:
         self._numbers = torch.zeros((slots, numbers_count(room)), device=device)
         self._fields = torch.zeros((slots * WEIGHTS, room.field_values), dtype=torch.float16, device=device)
         # Textures of an empty slot are two texels wide and high, so that sampling one is harmless.
-        self._places = torch.full((slots, len(TEXTURES), 3), 2, dtype=torch.int64, device=device)
+        self._places = torch.full((slots, len(TEXTURES), 3), 2, dtype=torch.int32, device=device)
 
     def put(self, slot: int, face: PackedFace) -> None:
         """Copies a face into a slot, after all work that was queued before."""
@@ -45,9 +46,7 @@ class Atlas:
         self.texels[first : first + len(face.texels)].copy_(torch.from_numpy(face.texels))
         self._numbers[slot].copy_(torch.from_numpy(face.numbers))
         self._fields[slot * WEIGHTS : (slot + 1) * WEIGHTS].copy_(torch.from_numpy(face.fields))
-        places = torch.from_numpy(face.places).clone()
-        places[:, 0] += first
-        self._places[slot].copy_(places)
+        self._places[slot].copy_(torch.from_numpy(face.places + np.array([first, 0, 0])))
 
     def faces(self, slot: Tensor) -> Faces:
         """slot: (B,) int64."""

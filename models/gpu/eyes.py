@@ -1,6 +1,6 @@
 """Lids and gaze, drawn over the eyes of the base layer.
 Tensor arithmetic for a batch, after `EyeDrawing`, which says what each step is for.
-One side of all faces at a time. Colours are (B, h, w, 3) 0..255; lines are (B, 1, w); numbers are (B, 1, 1).
+Eyes of both sides are rows alike. Colours are (B, h, w, 3) 0..255; lines are (B, 1, w); numbers are (B, 1, 1).
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from models.generator import EYE_SCALE
 from models.gpu.atlas import Atlas, Faces
 from models.gpu.layout import EYE_LINES, EYE_PLANES
 from models.gpu.sampling import (
+    Window,
     filtered,
     grid,
-    packed,
     sample_field,
     sample_line,
     sample_texture,
     smoothstep,
-    unpacked,
-    window,
 )
 from models.lid_skin import RIM
 from models.warp import HALF_PIXEL_SHARP
@@ -37,39 +35,41 @@ def draw_eyes(frame: Tensor, at: Tensor, shapes: Tensor, faces: Faces, atlas: At
 
     at: (B * S * S, 2) texels of the base texture which the frame's pixels show.
     """
-    room = atlas.room
+    room, own = atlas.room, faces.numbers
+    sides = [{a: shapes[:, ARKIT_INDEX[a + side]] for a in ACTIONS} for side in SIDES]
+    action = {a: torch.cat([side[a] for side in sides])[:, None, None] for a in ACTIONS}
+    patches = _finer(_drawn(_Eyes(faces, atlas), action)).permute(0, 3, 1, 2).chunk(2)
+    moved = torch.stack(list(action.values())).any(0).chunk(2)
     reach = int(REACH_SHARE * room.size)
     shape = room.eye[0] + 2 * reach, room.eye[1] + 2 * reach
-    for side, name in enumerate(SIDES):
-        action = {a: shapes[:, ARKIT_INDEX[a + name]].view(-1, 1, 1) for a in ACTIONS}
-        patch = _finer(_drawn(_Eye(side, faces, atlas), action, OUTWARDS[side]))
-        corner, size = faces.numbers.eye_corner[:, side], faces.numbers.eye_size[:, side]
-        x, y = (corner[:, k].long() - reach for k in (0, 1))
-        origin = torch.stack([x.clamp(0, room.size - shape[1]), y.clamp(0, room.size - shape[0])], 1)
-        pixels = window(origin, shape, room.size)
-        inside = at.index_select(0, pixels.view(-1)).view(*pixels.shape, 2) * (EYE_SCALE / room.scale)
-        inside = inside - EYE_SCALE * corner[:, None, None]
-        covered = ((inside >= 0) & (inside <= EYE_SCALE * (size - 1)[:, None, None])).all(3)
-        covered &= torch.stack(list(action.values())).any(0)
-        below = unpacked(frame.index_select(0, pixels.view(-1))).view(*pixels.shape, 4)
-        above = torch.nn.functional.pad(sample_field(patch.permute(0, 3, 1, 2), inside).round(), (0, 1))
-        frame.index_copy_(0, pixels.view(-1), packed(torch.where(covered[..., None], above, below)).view(-1))
+    # One side after the other: their surroundings overlap.
+    for side in range(len(SIDES)):
+        corner, size = own.eye_corner[:, side], own.eye_size[:, side]
+        area = Window.around(corner + size / 2, shape, room.size)
+        inside = area.read(at) * (EYE_SCALE / room.scale) - EYE_SCALE * corner[:, None, None]
+        covered = ((inside >= 0) & (inside <= EYE_SCALE * (size - 1)[:, None, None])).all(3) & moved[side]
+        above = torch.nn.functional.pad(sample_field(patches[side], inside).round(), (0, 1), value=255)
+        area.draw(frame, torch.where(covered[..., None], above, area.colours(frame)))
 
 
-class _Eye:
-    """One side's eyes of a batch: EYE_LINES and EYE_PLANES by name, and how far they turn."""
+class _Eyes:
+    """The eyes of a batch, all right ones first: EYE_LINES and EYE_PLANES by name, and how far they turn."""
 
-    def __init__(self, side: int, faces: Faces, atlas: Atlas) -> None:
+    def __init__(self, faces: Faces, atlas: Atlas) -> None:
         own = faces.numbers
-        self.line = dict(zip(EYE_LINES, own.eye_lines[:, side, :, None].unbind(1), strict=True))
-        self.plane = dict(zip(EYE_PLANES, own.eye_planes[:, side].unbind(1), strict=True))
-        self.most_left, self.most_right = own.eye_turn_px[:, side, :, None, None].unbind(1)
-        self.unit = own.eye_unit_px[:, side, None]
-        self.lash_colour = own.lash_colour[:, side, None, None]
+        self.line = dict(zip(EYE_LINES, _by_side(own.eye_lines)[:, :, None].unbind(1), strict=True))
+        self.plane = dict(zip(EYE_PLANES, _by_side(own.eye_planes).unbind(1), strict=True))
+        self.most_left, self.most_right = _by_side(own.eye_turn_px)[..., None, None].unbind(1)
+        self.unit = _by_side(own.eye_unit_px)[..., None]
+        self.lash_colour = _by_side(own.lash_colour)[:, None, None]
+        row = torch.ones_like(own.unit_px)
+        self.outwards = torch.cat([outwards * row for outwards in OUTWARDS])[..., None]
         pixels = grid(atlas.room.eye, atlas.texels.device)
         self.columns, self.rows = pixels[..., 0].contiguous(), pixels[..., 1].contiguous()
         self._texels = atlas.texels
-        self._photo, self._lid = (faces.place(f"{part}_{'RL'[side]}") for part in ("eye", "lid"))
+        self._photo, self._lid = (
+            torch.cat([faces.place(f"{part}_{side}") for side in "RL"]) for part in ("eye", "lid")
+        )
 
     def photo_at(self, x: Tensor, y: Tensor) -> Tensor:
         """The photo at columns and rows that broadcast to (B, h, w)."""
@@ -87,10 +87,10 @@ class _Eye:
         return sample_texture(self._texels, self._lid, torch.stack([self.columns.expand_as(y), y], -1))
 
 
-def _drawn(eye: _Eye, action: dict[str, Tensor], outwards: float) -> Tensor:
+def _drawn(eye: _Eyes, action: dict[str, Tensor]) -> Tensor:
     """(B, h, w, 3) the eyes; one at rest is the photo's."""
     photo = eye.photo_at(eye.columns.expand(len(eye.unit), -1, -1), eye.rows)
-    turn_x, turn_y, raised, squeezed = reaches(action, outwards, eye.unit)
+    turn_x, turn_y, raised, squeezed = reaches(action, eye.outwards, eye.unit)
     turns = ((turn_x != 0) | (turn_y != 0))[..., None]
     picture = torch.where(turns, _turned(eye, photo, turn_x, turn_y), photo)
     from_rows = eye.rows + raised * eye.plane["raising"] + squeezed * eye.plane["squeezing"]
@@ -100,7 +100,7 @@ def _drawn(eye: _Eye, action: dict[str, Tensor], outwards: float) -> Tensor:
     return torch.where((shut > 0)[..., None], _shut(eye, picture, shut), picture)
 
 
-def _turned(eye: _Eye, photo: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
+def _turned(eye: _Eyes, photo: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
     falloff = eye.line["iris_falloff"]
     from_x = eye.columns[0] - torch.minimum(torch.maximum(shift_x, eye.most_left), eye.most_right) * falloff
     top, bottom = (sample_line(eye.line[rim][:, 0], from_x[:, 0])[:, None] for rim in ("ball_from", "ball_to"))
@@ -108,7 +108,7 @@ def _turned(eye: _Eye, photo: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tenso
     return _mixed(photo, eye.photo_at(from_x, from_y), eye.plane["ball"]).round()
 
 
-def _shut(eye: _Eye, picture: Tensor, shut: Tensor) -> Tensor:
+def _shut(eye: _Eyes, picture: Tensor, shut: Tensor) -> Tensor:
     upper, way, rim = eye.line["upper"], eye.line["way"], RIM * eye.unit
     from_rows = eye.rows - shut * way
     under_edge = from_rows - upper
@@ -120,6 +120,11 @@ def _shut(eye: _Eye, picture: Tensor, shut: Tensor) -> Tensor:
     lid = _mixed(lid, eye.photo_at(eye.columns, from_rows), own * eye.line["taper"] * share)
     lashes = eye.lashes_at(eye.rows + (1 - shut) * way)
     return _mixed(lid, eye.lash_colour, (1 - own) / 255 * lashes).round().clamp(0, 255)
+
+
+def _by_side(values: Tensor) -> Tensor:
+    """(B, 2, …) to (2 * B, …)."""
+    return values.transpose(0, 1).flatten(0, 1)
 
 
 def _mixed(below: Tensor, above: Tensor, share: Tensor) -> Tensor:

@@ -52,12 +52,17 @@ class Room:
 
     @property
     def mouth(self) -> tuple[int, int]:
-        """Rows and columns of nodes for the upper lip's layer and what is seen between the lips."""
+        """Rows and columns of nodes for the upper lip's layer."""
         return self.nodes * 3 // 8, self.nodes * 5 // 8
 
     @property
     def mouth_px(self) -> tuple[int, int]:
         return self.mouth[0] * self.step, self.mouth[1] * self.step
+
+    @property
+    def opening_px(self) -> tuple[int, int]:
+        """Rows and columns of px for what is seen between the lips."""
+        return self.size // 4, self.size * 5 // 16
 
     @property
     def eye(self) -> tuple[int, int]:

@@ -27,18 +27,19 @@ def packed(colours: Tensor) -> Tensor:
 def sample_texture(texels: Tensor, place: Tensor, at: Tensor) -> Tensor:
     """(B, h, w, 4) colours 0..255 of a texture of each row, linearly.
 
-    texels: (T,) int32 heap. place: (B, 3) int64, the first texel, width and height (at least 2) of each row's texture.
+    texels: (T,) int32 heap. place: (B, 3) int32, the first texel, width and height (at least 2) of each row's texture.
     at: (B, h, w, 2) px of it.
     """
-    first, width, height = (place[:, k].view(-1, 1, 1) for k in range(3))
+    first, width, height = place.view(-1, 3, 1, 1).unbind(1)
     x = torch.minimum(at[..., 0].clamp(min=0), width - 1.0)
     y = torch.minimum(at[..., 1].clamp(min=0), height - 1.0)
-    column, row = torch.minimum(x.long(), width - 2), torch.minimum(y.long(), height - 2)
+    column, row = torch.minimum(x.int(), width - 2), torch.minimum(y.int(), height - 2)
     x, y = (x - column)[..., None], (y - row)[..., None]
-    corner = first + row * width + column
-    above = torch.lerp(unpacked(torch.take(texels, corner)), unpacked(torch.take(texels, corner + 1)), x)
-    corner = corner + width
-    below = torch.lerp(unpacked(torch.take(texels, corner)), unpacked(torch.take(texels, corner + 1)), x)
+    corner = torch.addcmul(column, row, width).add_(first)
+    left = torch.stack([corner, corner + width])
+    corners = torch.stack([left, left + 1])
+    colours = unpacked(texels.index_select(0, corners.view(-1)).view(corners.shape))
+    above, below = torch.lerp(colours[0], colours[1], x)
     return torch.lerp(above, below, y)
 
 
@@ -92,6 +93,36 @@ def window(origin: Tensor, shape: tuple[int, int], side: int) -> Tensor:
     batch = torch.arange(len(origin), device=origin.device).view(-1, 1, 1)
     y, x = origin[:, 1].view(-1, 1, 1) + rows[:, None], origin[:, 0].view(-1, 1, 1) + columns
     return (batch * side + y) * side + x
+
+
+class Window:
+    """A part of each row's frame: corner (B, 2) and px (B, h, w, 2), where it and its pixels lie."""
+
+    def __init__(self, origin: Tensor, shape: tuple[int, int], side: int) -> None:
+        """origin: (B, 2) int64; the window lies wholly inside a frame of `side` px."""
+        places = window(origin, shape, side)
+        self._shape, self._places = places.shape, places.view(-1)
+        self.corner = origin.float()
+        self.px = grid(shape, origin.device) + self.corner[:, None, None]
+
+    @staticmethod
+    def around(middle: Tensor, shape: tuple[int, int], side: int) -> Window:
+        """About `middle` (B, 2) px, as far as the frame goes."""
+        x, y = middle.round().long().unbind(1)
+        x, y = (x - shape[1] // 2).clamp(0, side - shape[1]), (y - shape[0] // 2).clamp(0, side - shape[0])
+        return Window(torch.stack([x, y], 1), shape, side)
+
+    def read(self, values: Tensor) -> Tensor:
+        """(B, h, w, C) of values (B * S * S, C)."""
+        return values.index_select(0, self._places).view(*self._shape, -1)
+
+    def colours(self, frame: Tensor) -> Tensor:
+        """(B, h, w, 4) 0..255 of a frame (B * S * S,) of texels."""
+        return unpacked(frame.index_select(0, self._places)).view(*self._shape, 4)
+
+    def draw(self, frame: Tensor, colours: Tensor) -> None:
+        """Puts colours (B, h, w, 4) into the frame."""
+        frame.index_copy_(0, self._places, packed(colours).view(-1))
 
 
 def grid(shape: tuple[int, int], device: torch.device) -> Tensor:
