@@ -25,7 +25,7 @@ HEADROOM = 0.8
 """Share of a tick that a full step and its encoding may take; the rest is for what else runs."""
 
 LOOP_S = 0.003
-"""What the event loop spends on a session in each tick: packets, encryption, voice detection, queues."""
+"""What the event loop spends on a session in each tick: packets, encryption, sound, queues."""
 
 MOST = 256
 
