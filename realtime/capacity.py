@@ -79,13 +79,15 @@ def measured(stepper: Any, generator: FrameGenerator) -> int:
 
 
 class PictureShare:
-    """The share of its pictures that each session may have drawn: less while steps come late, slowly more when not.
+    """The share of its pictures that each session may have drawn: less while steps come late; more when not, slowly at
+    first and twice as fast from window to window, so that a machine which was only held up is soon itself again.
 
     What a picture costs depends on how many are drawn at once and on what else runs, so nothing is reckoned ahead.
     """
 
     def __init__(self) -> None:
         self.share = 1.0
+        self._rise = RISE
         self._began = float("-inf")
         self._rows = self._late = 0
         self._was_late = False
@@ -103,8 +105,9 @@ class PictureShare:
             return
         late_share = self._late / self._rows
         is_late = late_share > TOLERATED
-        if is_late and self._was_late:
+        if not is_late:
+            self.share = min(self.share + self._rise, 1.0)
+        elif self._was_late:
             self.share = max(self.share * (1 - CUT * late_share), LEAST)
-        elif not is_late:
-            self.share = min(self.share + RISE, 1.0)
+        self._rise = RISE if is_late else min(2 * self._rise, 1.0)
         self._began, self._rows, self._late, self._was_late = now, 0, 0, is_late

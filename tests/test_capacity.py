@@ -57,3 +57,13 @@ def test_a_hitch_of_a_seventh_of_a_second_costs_no_picture() -> None:
     for step in range(200):
         pictures.stepped(step * 0.02, 2, 2 if 53 <= step < 60 else 0)
         assert pictures.share == 1.0
+
+
+def test_a_machine_held_up_for_a_second_draws_all_again_soon_after() -> None:
+    pictures, held_up = PictureShare(), range(100, 150)
+    shares = []
+    for step in range(250):
+        pictures.stepped(step * 0.02, 2, 2 if step in held_up else 0)
+        shares.append(pictures.share)
+    assert min(shares) < 0.5
+    assert shares[-1] == 1.0
