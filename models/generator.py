@@ -41,8 +41,9 @@ SHADOW_GONE = 0.03
 
 LEAST_GAP_PX = 0.3
 
-EYE_REACH, EYE_SCALE = 0.16, 2
-"""How far an eye may be from its place in the photo, in eye distances; how much finer than the photo it is drawn."""
+EYE_REACH, EYE_SCALE = 0.08, 2
+"""How far parts of an eye's box may move against its middle, in eye distances (its margin looks like the photo anyway);
+how much finer than the photo it is drawn."""
 
 FINEST_PX = 640
 """Largest picture whose textures are kept at four times its resolution; 32 MiB at 512, above it twice must do."""
@@ -109,8 +110,10 @@ class FrameGenerator:
     def _draw_eyes(self, frame: NDArray[np.uint8], weights: Array, at: Planes) -> None:
         """Draws on the base layer the eyes as `weights` (52,) have them; `at`: where its pixels lie in the texture."""
         for (x0, y0, x1, y1), patch in self._eyes.render(weights) if self._eyes is not None else ():
-            reach = EYE_REACH * self.identity.unit_px
-            rows, columns = (slice(max(0, int(low - reach)), int(high + reach)) for low, high in ((y0, y1), (x0, x1)))
+            y, x = (y0 + y1) // 2, (x0 + x1) // 2
+            came_x, came_y = (at[:, y, x] / self._scale).tolist()
+            rows = _around(y0 + y - came_y, y1 + y - came_y, EYE_REACH * self.identity.unit_px)
+            columns = _around(x0 + x - came_x, x1 + x - came_x, EYE_REACH * self.identity.unit_px)
             inside = at[:, rows, columns] * np.float32(EYE_SCALE / self._scale)
             inside[0] -= EYE_SCALE * x0
             inside[1] -= EYE_SCALE * y0
@@ -187,6 +190,10 @@ class FrameGenerator:
         lit = resampled(self._lit_texture, at[:, top:bottom, left:right] - corner[:, None, None])
         share = np.interp(np.arange(left, left + lit.shape[1]), lower[:, 0], np.minimum(gap / reach, 1))
         over(frame[area], lit, np.broadcast_to(share.astype(np.float32), lit.shape[:2]))
+
+
+def _around(low: float, high: float, reach: float) -> slice:
+    return slice(max(0, int(low - reach)), max(0, int(high + reach) + 1))
 
 
 def _groups(count: int) -> list[list[int]]:

@@ -62,7 +62,8 @@ class Layer:
         rows, columns = self._box.grown(reach).within(self._shown).relative_to(self._shown).slices
         whole = shift.copy()
         whole[:, rows, columns] += invert(field, self._nodes[:, rows, columns] - shift[:, rows, columns], rounds)
-        at = enlarge(whole * np.float32(-self._step * self._scale), self._step)
+        whole *= -self._step * self._scale
+        at = enlarge(whole, self._step)
         at[0] += self._columns
         at[1] += self._rows[:, None]
         return resampled(self.texture, at), at
