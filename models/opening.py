@@ -22,7 +22,7 @@ LOWER_SHARE = 0.65
 SEALED, CLOSING_ROUNDS = 0.94, 2
 """`mouthClose` from which lips touch; rounds in which the closings, each smooth along the lip, are made to add up."""
 
-PRESSED = 0.008
+PRESSED = 0.013
 """How far sealed lips are pressed into each other, in eye distances: the shadow between lips at rest gets thinner."""
 
 ALWAYS_ROUND = 0.35

@@ -97,9 +97,9 @@ def weights_of(g: Gestures, strength: float = 1.0) -> NDArray[np.float32]:
     # The lower lip comes up to the edge of the upper teeth, however far the jaw is open.
     at_teeth = 1 - TEETH_SHOWN / (TEETH_BARED + GAP_OF_JAW * jaw_open)
     put("mouthClose", max(g.closure, drawn * (1 - g.labiodental), g.labiodental * max(0.0, at_teeth)))
-    put_both("mouthPress", 0.22 * g.closure)
-    put("mouthRollLower", 0.22 * g.closure)
-    put("mouthRollUpper", 0.22 * g.closure)
+    put_both("mouthPress", 0.08 * g.closure)
+    put("mouthRollLower", 0.10 * g.closure)
+    put("mouthRollUpper", 0.10 * g.closure)
 
     put("mouthRollLower", 0.32 * g.labiodental * apart)
     put_both("mouthUpperUp", 0.52 * g.labiodental * apart)
