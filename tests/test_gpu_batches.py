@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.avatar import Avatar, StepInput
 from models.blendshapes import FaceMotion
 from models.generator import FrameGenerator
 from models.gpu.atlas import Atlas, slot_bytes
@@ -17,6 +18,8 @@ from models.gpu.packing import pack, room_for
 from models.gpu.program import Program
 from models.gpu.renderer import motion_row
 from models.gpu.slots import Slots
+from models.rates import SPEECH_CHUNK
+from models.style import Style
 from tests.gpu_faces import assert_same, generator, on_devices, random_motion
 
 
@@ -100,3 +103,20 @@ def test_rest_and_faces_that_do_not_fit_are_drawn_as_ever() -> None:
     np.testing.assert_array_equal(rest, face.identity.picture)
     assert_same(drawn, face.render(motion))
     np.testing.assert_array_equal(other, unready.render(motion))
+
+
+@on_devices
+def test_an_avatar_whose_device_draws_makes_the_pictures_of_one_that_draws_itself(device: str) -> None:
+    faces = [generator("iris"), generator("freya"), generator("iris")]
+    avatars = Avatar(), Avatar(drawing=Drawing(device, bound_bytes=0))
+    states = [[avatar.initial_state(seed, 0) for seed in range(len(faces))] for avatar in avatars]
+    random = np.random.default_rng(4)
+    for _ in range(3):
+        chunks = 0.3 * random.standard_normal((len(faces), SPEECH_CHUNK)).astype(np.float32)
+        inputs = [StepInput(chunk, face, Style()) for chunk, face in zip(chunks, faces, strict=True)]
+        (wanted, states[0]), (frames, states[1]) = (
+            avatar.step(inputs, own) for avatar, own in zip(avatars, states, strict=True)
+        )
+        for frame, other in zip(frames, wanted, strict=True):
+            assert frame and other and frame.picture is not None and other.picture is not None
+            assert_same(frame.picture, other.picture)

@@ -73,11 +73,18 @@ class Drawing:
 
     def _shelf(self, room: Room) -> _Shelf:
         if room not in self._shelves:
-            slots = max(1, self._bound_bytes // slot_bytes(room))
+            slots = max(1, self._room_bytes() // slot_bytes(room))
             taken = slots * slot_bytes(room) / 1e6
             log.info("faces of %d px: room for %d on %s, %.0f MB", room.size, slots, self._device, taken)
             self._shelves[room] = _Shelf(Atlas(room, slots, self._device), self._buckets)
         return self._shelves[room]
+
+    def _room_bytes(self) -> int:
+        """Bytes for faces of one more size: the bound, but no more than half of what is free."""
+        if self._device.type != "cuda":
+            return self._bound_bytes
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return min(self._bound_bytes, free // 2)
 
 
 class _Shelf:

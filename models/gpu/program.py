@@ -1,11 +1,12 @@
 """Runs the drawing for batches of a few fixed sizes, on CUDA as one captured graph each.
-All buffers are made once: a step allocates nothing on the device and launches one graph instead of some 800 kernels.
+All buffers are made once: a step allocates nothing on the device and launches one graph instead of a thousand kernels.
 
 A batch is filled up to the next size; what the rows beyond it draw is thrown away.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from models.batches import BUCKETS
 from models.gpu.atlas import Atlas
 from models.gpu.renderer import MOTION, draw
+
+log = logging.getLogger(__name__)
 
 WARM_UPS = 2
 """Runs before a capture, in which libraries choose their kernels and allocate what they keep."""
@@ -34,10 +37,7 @@ class Program:
         self._slot_in = torch.zeros(most, dtype=torch.int64, pin_memory=self._on_gpu)
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
         if self._on_gpu:
-            # The largest first: the others then find the memory that it takes on its way.
-            pool = torch.cuda.graph_pool_handle()
-            for rows in reversed(self._buckets):
-                self._graphs[rows] = self._captured(rows, pool)
+            self._capture()
 
     @property
     def graphs(self) -> list[int]:
@@ -56,7 +56,7 @@ class Program:
         self._slot_in.numpy()[:count] = slots
         self._motion[:count].copy_(self._motion_in[:count], non_blocking=True)
         self._slot[:count].copy_(self._slot_in[:count], non_blocking=True)
-        if self._on_gpu:
+        if rows in self._graphs:
             self._graphs[rows].replay()
         else:
             self._draw(rows)
@@ -74,6 +74,16 @@ class Program:
     def _draw(self, rows: int) -> None:
         with torch.inference_mode():
             draw(self._atlas, self._motion[:rows], self._slot[:rows], self._out[:rows])
+
+    def _capture(self) -> None:
+        """A graph for each size. What a device cannot capture is drawn without, more slowly."""
+        pool = torch.cuda.graph_pool_handle()
+        try:
+            # The largest first: the others then find the memory that it takes on its way.
+            for rows in reversed(self._buckets):
+                self._graphs[rows] = self._captured(rows, pool)
+        except RuntimeError:
+            log.exception("CUDA graphs could not be captured; pictures are drawn without, more slowly")
 
     def _captured(self, rows: int, pool: Any) -> torch.cuda.CUDAGraph:
         aside = torch.cuda.Stream()
