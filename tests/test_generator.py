@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,8 +107,6 @@ def test_the_nose_goes_where_the_head_turns(
     generator: FrameGenerator, head: dict[int, float], direction: tuple[int, int]
 ) -> None:
     """Yaw to the right edge, pitch up, shift right and down: by looking for the nose's patch in the new picture."""
-    import cv2
-
     x, y = np.round(POINTS[1]).astype(int)
     patch = PHOTO[y - 10 : y + 11, x - 10 : x + 11]
     area = moved(generator, head)[y - 40 : y + 41, x - 40 : x + 41]
@@ -115,6 +114,18 @@ def test_the_nose_goes_where_the_head_turns(
     shift = np.array([column - 30, row - 30])
     assert shift @ direction > 2
     assert abs(shift @ direction[::-1]) <= 3
+
+
+def test_lids_go_along_with_a_head_that_has_gone_far(generator: FrameGenerator) -> None:
+    blink = weights(eyeBlinkLeft=1, eyeBlinkRight=1)
+    unit = eye_distance(POINTS)
+    here = generator.render(FaceMotion(blink, NO_TURN))
+    far = generator.render(FaceMotion(blink, np.array([0, 0, 0, 0.3, 0, 0], np.float32)))
+    for corner in (33, 263):
+        x, y = np.round(POINTS[corner]).astype(int)
+        lid = np.s_[y - 10 : y + 11, x - 10 : x + 11]
+        moved = np.roll(far, -round(0.3 * unit), axis=1)
+        assert cv2.matchTemplate(moved[lid], here[lid], cv2.TM_CCOEFF_NORMED).max() > 0.9
 
 
 def test_follow_says_where_pixels_go(generator: FrameGenerator) -> None:
