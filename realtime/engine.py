@@ -43,7 +43,8 @@ MAX_CREDIT = 8.0
 WARM_UP_STEPS = 8
 
 LEAST_MEASURED = 2
-"""A machine that is busy while it is measured must not turn people away for good; overload is shared fairly."""
+"""A machine that is busy while it is measured must not turn people away for good; overload is shared fairly.
+One of several processes may say that it carries but one."""
 
 UNMEASURED = 4
 """Sessions that are let in before the machine has been measured."""
@@ -124,10 +125,14 @@ class Slot:
 
 
 class Engine:
-    """Owns the thread; all methods are called from the event loop. capacity: sessions at once; 0: as measured."""
+    """Owns the thread; all methods are called from the event loop. capacity: sessions at once; 0: as measured, but at
+    least `least`."""
 
-    def __init__(self, stepper: Stepper, listener: Listener, capacity: int, metrics: Metrics) -> None:
+    def __init__(
+        self, stepper: Stepper, listener: Listener, capacity: int, metrics: Metrics, least: int = LEAST_MEASURED
+    ) -> None:
         self.capacity = capacity or UNMEASURED
+        self._least = least
         self._measures = not capacity
         self._pictures = machine.PictureShare()
         self._stepper, self._listener = stepper, listener
@@ -149,7 +154,7 @@ class Engine:
         """Finds out how many sessions with such a face this machine carries, unless a capacity was given."""
         if self._measures:
             found = await self._loop.run_in_executor(None, machine.measured, self._stepper, generator)
-            self.capacity = max(found, self.sessions, LEAST_MEASURED)
+            self.capacity = max(found, self.sessions, self._least)
             self._metrics.capacity.set(self.capacity)
 
     async def stop(self) -> None:

@@ -57,16 +57,6 @@ class Process:
             timeout=aiohttp.ClientTimeout(total=None),
         )
 
-    async def begin(self) -> bool:
-        """Starts it; whether it is ready in the end."""
-        self.start()
-        for _ in range(round(START_S / LOOK_S)):
-            await self.look()
-            if self.is_ready:
-                return True
-            await asyncio.sleep(LOOK_S)
-        return False
-
     def start(self) -> None:
         self.is_ready = False
         self._place.socket.unlink(missing_ok=True)
@@ -75,8 +65,6 @@ class Process:
 
     async def look(self) -> None:
         """How it is doing; starts it again if it is dead."""
-        if self._running is None:
-            return
         if not self._running.is_alive():
             log.error("process %d has died; its sessions are gone", self.index)
             self.start()
@@ -92,12 +80,11 @@ class Process:
 
     async def stop(self, seconds: float) -> None:
         """Asks it to drain; ends it by force after so long."""
-        if self._running is not None:
-            self._running.terminate()
-            await asyncio.to_thread(self._running.join, seconds)
-            if self._running.is_alive():
-                log.error("process %d did not stop within %g s", self.index, seconds)
-                self._running.kill()
+        self._running.terminate()
+        await asyncio.to_thread(self._running.join, seconds)
+        if self._running.is_alive():
+            log.error("process %d did not stop within %g s", self.index, seconds)
+            self._running.kill()
         await self.http.close()
 
 
@@ -117,8 +104,19 @@ class Front:
         self.app.router.add_route("*", "/{path:.*}", self._pass_on)
 
     async def start(self) -> None:
-        """Starts the first process; the others follow while it serves already. Raises BadConfig."""
-        if not await self._processes[0].begin():
+        """Starts the processes and waits for the first. Raises BadConfig.
+
+        All at once: each measures what it carries while the others do, and so, as it will be when all are busy.
+        """
+        first = self._processes[0]
+        for process in self._processes:
+            process.start()
+        for _ in range(round(START_S / LOOK_S)):
+            await first.look()
+            if first.is_ready:
+                break
+            await asyncio.sleep(LOOK_S)
+        else:
             raise BadConfig("the media process did not start; the log above says why")
         self._watching = asyncio.create_task(self._watch(), name="watch processes")
 
@@ -129,10 +127,6 @@ class Front:
         await asyncio.gather(*(process.stop(limit_s) for process in self._processes))
 
     async def _watch(self) -> None:
-        # One after the other, so that each measures its own cores in peace.
-        for process in self._processes[1:]:
-            if not await process.begin():
-                log.error("media process %d did not start; the log above says why", process.index)
         while True:
             await asyncio.sleep(WATCH_S)
             await asyncio.gather(*(process.look() for process in self._processes))

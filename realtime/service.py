@@ -17,7 +17,7 @@ from aiohttp import web
 
 from realtime import capacity, cores, memory
 from realtime.config import Config
-from realtime.engine import Engine, Stepper
+from realtime.engine import LEAST_MEASURED, Engine, Stepper
 from realtime.errors import MouthpieceError
 from realtime.films import COMMAND, Films
 from realtime.hosting import STOP_SIGNALS, Place, listen, log_to_console
@@ -80,7 +80,8 @@ class Service:
         kept = store or AvatarStore(config)
         speech = speech or synthesizer(config.tts)
         metrics = Metrics()
-        engine = Engine(stepper, VoiceDetector(), config.engine.capacity, metrics)
+        least = 1 if place else LEAST_MEASURED
+        engine = Engine(stepper, VoiceDetector(), config.engine.capacity, metrics, least)
         avatars = IdentityCache(load_avatar or _loader(config, kept, place), config.avatars.cache_bytes, metrics)
         shared = Shared(engine, speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default, place.sign if place else "")
