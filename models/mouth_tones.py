@@ -24,6 +24,9 @@ SIDE_IGNORED, SIDE_MOST = 0.2, 1.2
 BLACK_MOST = 0.35
 """The photo's black, at most, as a share of the skin's brightness."""
 
+LEAST_OF_WHITES, LEAST_LUMA = 1.2, (120, 150)
+"""Teeth in full light are never darker than this: by the brightest of the whites of the eyes, within limits."""
+
 RED_ON_PLATE = 0.6
 """How bright flesh is on a photograph in one tint, against one in colours: old plates hardly see red."""
 
@@ -78,7 +81,8 @@ def measure_tones(model: FaceModel, fit: FaceFit, photo_bgr: NDArray[np.uint8], 
     whites = [_eye_white(photo_bgr, landmark_px(model, fit, eye)) for eye in _EYES]
     white = max(whites, key=luma_of)
     brightest = max(luma_of(_eye_white(photo_bgr, landmark_px(model, fit, eye), (0.88, 0.97))) for eye in _EYES)
-    luma = float(np.clip(max(1.15 * luma_of(white), 1.18 * luma_of(skin)), 150, max(brightest, 172)))
+    least = np.clip(LEAST_OF_WHITES * brightest, *LEAST_LUMA)
+    luma = float(np.clip(max(1.15 * luma_of(white), 1.12 * luma_of(skin)), least, max(brightest, 172)))
     colourful = _colourful(photo_bgr)
     tint = skin / max(luma_of(skin), 1)
     cast = np.clip(0.75 + 0.25 * white / max(luma_of(white), 1), 0.95, 1.05)
