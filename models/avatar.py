@@ -7,8 +7,8 @@ batch is any set of sessions and `render` (no clock) equals the live path (a clo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -67,8 +67,8 @@ class AvatarState:
 class Avatar:
     """The networks of the chain, loaded once and shared by every session.
 
-    drawing_threads: pictures of a batch that are drawn on the CPU at the same time; each is the same picture whatever
-    the number. On a GPU all are drawn together: gpu_bytes, most_rows are those of `models.gpu.drawing.Drawing`.
+    drawing_threads: threads that draw the pictures of a batch on the CPU; they are the same pictures whatever the
+    number. On a GPU all are drawn together: gpu_bytes, most_rows are those of `models.gpu.drawing.Drawing`.
     drawing: draws instead.
     """
 
@@ -89,9 +89,8 @@ class Avatar:
             self._drawing = Drawing("cuda", gpu_bytes, most_rows)
         self._motion = MotionModel()
         self._idle = IdleModel()
-        self._draw_all: Callable[[Callable[[_Row], _Row], list[_Row]], Iterable[_Row]] = map
-        if drawing_threads > 1:
-            self._draw_all = ThreadPoolExecutor(drawing_threads, thread_name_prefix="draw").map
+        helpers = drawing_threads - 1  # this thread is one
+        self._helpers = ThreadPoolExecutor(helpers, thread_name_prefix="draw") if helpers > 0 else None
 
     def initial_state(self, seed: int, look_ahead_ms: int = DEFAULT_LOOK_AHEAD_MS) -> AvatarState:
         """State of a new session. `seed` decides its blinks and glances. Raises ValueError for a
@@ -123,9 +122,10 @@ class Avatar:
         ]
         if self._drawing is not None:
             rows = _drawn_together(self._drawing, rows)
+        elif self._helpers is not None and len(rows) > 1:  # a single row is not worth the way to another thread
+            rows = _drawn_with_help(self._helpers, rows)
         else:
-            # A single row is not worth the way to another thread.
-            rows = list(self._draw_all(_drawn, rows)) if len(rows) > 1 else [_drawn(row) for row in rows]
+            rows = [_drawn(row) for row in rows]
         return [row.frame for row in rows], [row.state for row in rows]
 
     def _moved(
@@ -171,6 +171,22 @@ def _drawn(row: _Row) -> _Row:
     started = time.perf_counter()
     picture = row.generator.render(row.frame.motion) if row.frame and row.generator else None
     return _with_picture(row, picture, _ms_since(started))
+
+
+def _drawn_with_help(helpers: Executor, rows: list[_Row]) -> list[_Row]:
+    """All pictures are begun, then ended. Whole pictures in threads of their own would wait for each other: they are
+    hundreds of short calls, and Python runs one at a time."""
+    begun: list[tuple[Callable[[], NDArray[np.uint8]] | None, float]] = []
+    for row in rows:
+        started = time.perf_counter()
+        end = row.generator.begin(row.frame.motion, helpers) if row.frame and row.generator else None
+        begun.append((end, _ms_since(started)))
+    done = []
+    for row, (end, begin_ms) in zip(rows, begun, strict=True):
+        started = time.perf_counter()
+        picture = end() if end else None
+        done.append(_with_picture(row, picture, begin_ms + _ms_since(started)))
+    return done
 
 
 def _with_picture(row: _Row, picture: NDArray[np.uint8] | None, picture_ms: float) -> _Row:

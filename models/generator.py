@@ -7,6 +7,10 @@ Order of drawing: base layer (all but the upper lip), eyes, inside of the mouth,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +25,7 @@ from models.opening import Opening
 from models.warp import Box, Planes, finer, resampled
 
 Array = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 
 ROUNDS, MANY_ROUNDS = 4, 40
 """Fixed-point rounds of the inverse warp: for speech, and for shutting a wide open mouth at enrolment."""
@@ -79,15 +84,22 @@ class FrameGenerator:
         """Finer than the photo: of the base layer (k * S, k * S, 4), of the upper lip (h, w, 4) and lit (h, w, 3)."""
         return self._base.texture, self._upper.texture, self._lit_texture
 
-    def render(self, motion: FaceMotion) -> NDArray[np.uint8]:
+    def render(self, motion: FaceMotion) -> Picture:
         """(S, S, 3) uint8 BGR. At rest it is `identity.picture`, bit for bit."""
-        if motion.is_rest:
-            return self.identity.picture.copy()
-        return self._drawn(motion, ROUNDS)
+        return self.begin(motion)()
+
+    def begin(self, motion: FaceMotion, helper: Executor | None = None) -> Callable[[], Picture]:
+        """Begins a picture; what is returned ends it, and gives what `render` gives.
+
+        `helper` resamples the photo in the meantime: the longest piece of a picture, and one that needs no Python.
+        """
+        if not motion.weights.any() and not moves(motion):
+            return self.identity.picture.copy
+        return self._begun(motion, ROUNDS, helper)
 
     def render_far(self, weights: Array) -> NDArray[np.uint8]:
         """(S, S, 3) like `render`, slower, for `weights` (52,) that move the picture too far for it."""
-        return self._drawn(FaceMotion(weights, np.zeros(len(HEAD_NAMES), np.float32)), MANY_ROUNDS)
+        return self._begun(FaceMotion(weights, np.zeros(len(HEAD_NAMES), np.float32)), MANY_ROUNDS, None)()
 
     def follow(self, weights: Array, points: Array, upper: bool) -> Array:
         """Where `weights` (52,) take points (n, 2) px of the photo, which lie on the upper lip or elsewhere."""
@@ -97,17 +109,23 @@ class FrameGenerator:
         """Inner edges (n, 2) px of the upper and of the lower lip at `weights` (52,), before the head turns."""
         return self._opening.edges(self._opening.with_closings(weights))
 
-    def _drawn(self, motion: FaceMotion, rounds: int) -> NDArray[np.uint8]:
+    def _begun(self, motion: FaceMotion, rounds: int, helper: Executor | None) -> Callable[[], Picture]:
         weights = self._opening.with_closings(motion.weights)
         turn = self._head.field(motion) if moves(motion) else None
         shift = self._still if turn is None else self._head.undone(turn)[(slice(None), *self._all.slices)]
-        base, at = self._base.draw(weights, shift, rounds)
-        frame = np.asarray(cv2.cvtColor(base, cv2.COLOR_BGRA2BGR), np.uint8)
-        self._draw_eyes(frame, motion.weights, at)
-        self._draw_mouth(frame, at, weights, motion, turn, shift, rounds)
-        return frame
+        at = self._base.places(weights, shift, rounds)
+        base = partial(_colours, self._base.texture, at)
+        end_base = helper.submit(base).result if helper else base
 
-    def _draw_eyes(self, frame: NDArray[np.uint8], weights: Array, at: Planes) -> None:
+        def end() -> Picture:
+            frame = end_base()
+            self._draw_eyes(frame, motion.weights, at)
+            self._draw_mouth(frame, at, weights, motion, turn, shift, rounds)
+            return frame
+
+        return end
+
+    def _draw_eyes(self, frame: Picture, weights: Array, at: Planes) -> None:
         """Draws on the base layer the eyes as `weights` (52,) have them; `at`: where its pixels lie in the texture."""
         for (x0, y0, x1, y1), patch in self._eyes.render(weights) if self._eyes is not None else ():
             y, x = (y0 + y1) // 2, (x0 + x1) // 2
@@ -167,7 +185,7 @@ class FrameGenerator:
     ) -> None:
         """Draws the upper lip down to its `edge` (n, 2) px."""
         box = self._upper_box
-        lip, _ = self._upper.draw(weights, shift[(slice(None), *box.slices)], rounds)
+        lip = self._upper.draw(weights, shift[(slice(None), *box.slices)], rounds)
         alpha = cv2.extractChannel(lip, 3)
         left, top, width, height = cv2.boundingRect(alpha)
         if not width:
@@ -190,6 +208,11 @@ class FrameGenerator:
         lit = resampled(self._lit_texture, at[:, top:bottom, left:right] - corner[:, None, None])
         share = np.interp(np.arange(left, left + lit.shape[1]), lower[:, 0], np.minimum(gap / reach, 1))
         over(frame[area], lit, np.broadcast_to(share.astype(np.float32), lit.shape[:2]))
+
+
+def _colours(texture: Picture, at: Planes) -> Picture:
+    """(h, w, 3) of a texture (H, W, 4) at positions `at` (2, h, w)."""
+    return np.asarray(cv2.cvtColor(resampled(texture, at), cv2.COLOR_BGRA2BGR), np.uint8)
 
 
 def _around(low: float, high: float, reach: float) -> slice:

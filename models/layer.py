@@ -52,8 +52,12 @@ class Layer:
             scale * np.arange(count * step, dtype=np.float32) for count in reversed(shown.shape)
         )
 
-    def draw(self, weights: Array, shift: Planes, rounds: int) -> tuple[NDArray[np.uint8], Planes]:
-        """Pixels (h * step, w * step, 4) of the nodes `shown`, and where in the texture each comes from.
+    def draw(self, weights: Array, shift: Planes, rounds: int) -> NDArray[np.uint8]:
+        """Pixels (h * step, w * step, 4) of the nodes `shown`; `shift` as in `places`."""
+        return resampled(self.texture, self.places(weights, shift, rounds))
+
+    def places(self, weights: Array, shift: Planes, rounds: int) -> Planes:
+        """(2, h * step, w * step) where in the texture each pixel comes from.
 
         shift: (2, h, w) how far the head took what is shown at each node, counted in nodes.
         """
@@ -66,7 +70,7 @@ class Layer:
         at = enlarge(whole, self._step)
         at[0] += self._columns
         at[1] += self._rows[:, None]
-        return resampled(self.texture, at), at
+        return at
 
     def follow(self, weights: Array, points: Array) -> Array:
         """Where `weights` (W,) take points (n, 2) px of the picture."""

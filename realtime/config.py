@@ -53,7 +53,7 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """threads: of the networks. drawing_threads: pictures drawn at the same time; 0: one a core.
+    """threads: of the networks. drawing_threads: that draw the pictures of a batch; 0: one a core.
     capacity: sessions at once, one more is answered 503; 0: as many as this machine carries, measured at start.
     gpu_cache_bytes: faces kept on a GPU that draws (for each size of picture in use)."""
 

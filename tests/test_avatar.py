@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,9 @@ class MotionPicture:
 
     def render(self, motion: FaceMotion) -> np.ndarray:
         return np.concatenate([motion.weights, motion.head])
+
+    def begin(self, motion: FaceMotion, helper: Executor) -> Callable[[], np.ndarray]:
+        return helper.submit(self.render, motion).result
 
 
 @pytest.fixture(scope="module")

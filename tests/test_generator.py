@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -52,6 +54,14 @@ def test_a_picture_depends_on_its_motion_alone(generator: FrameGenerator) -> Non
     first = generator.render(motion)
     generator.render(FaceMotion(weights(mouthPucker=0.6), NO_TURN))
     np.testing.assert_array_equal(generator.render(motion), first)
+
+
+def test_a_picture_that_is_helped_with_is_the_same_picture(generator: FrameGenerator) -> None:
+    talking = FaceMotion(weights(jawOpen=0.25, eyeBlinkLeft=0.4), np.array([0.1, 0, 0.05, 0, 0, 0], np.float32))
+    with ThreadPoolExecutor(1) as helper:
+        begun = [generator.begin(motion, helper) for motion in (talking, FaceMotion.rest())]
+        for end, motion in zip(begun, (talking, FaceMotion.rest()), strict=True):
+            np.testing.assert_array_equal(end(), generator.render(motion))
 
 
 def test_the_jaw_opens_the_mouth_by_a_known_amount(generator: FrameGenerator) -> None:

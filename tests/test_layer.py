@@ -61,7 +61,7 @@ def test_a_layer_is_what_its_fields_say(identity, still: bool) -> None:
     head = Head(identity)
     shift = np.zeros((2, NODES, NODES), np.float32) if still else head.undone(head.field(TURNED))
     groups = [list(range(25)), list(range(25, 52)), list(range(52, len(strength)))]
-    drawn, _ = layer(identity, groups).draw(strength, shift, 4)
+    drawn = layer(identity, groups).draw(strength, shift, 4)
     difference = differs(drawn, plain(identity, strength, shift, 4))
     assert difference.max() <= 2 and (difference > 1).mean() < 1e-4
 
@@ -70,8 +70,8 @@ def test_groups_change_nothing(identity) -> None:
     strength = Opening(identity).with_closings(weights(jawOpen=0.3))
     shift = np.zeros((2, NODES, NODES), np.float32)
     count = len(strength)
-    one, _ = layer(identity, [list(range(count))]).draw(strength, shift, 4)
-    many, _ = layer(identity, [[i] for i in range(count)]).draw(strength, shift, 4)
+    one = layer(identity, [list(range(count))]).draw(strength, shift, 4)
+    many = layer(identity, [[i] for i in range(count)]).draw(strength, shift, 4)
     assert differs(one, many).max() <= 1
 
 
