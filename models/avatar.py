@@ -103,6 +103,11 @@ class Avatar:
             idle=self._idle.initial_state(seed),
         )
 
+    def prepare(self, generator: FrameGenerator) -> None:
+        """Makes a face ready to be drawn, where that is worth doing ahead. For any thread."""
+        if self._drawing is not None:
+            self._drawing.prepare(generator)
+
     def step(
         self, inputs: Sequence[StepInput], states: Sequence[AvatarState]
     ) -> tuple[list[AvatarFrame | None], list[AvatarState]]:
@@ -155,6 +160,8 @@ class _Row:
 
 class Together(Protocol):
     """What draws all pictures of a step at once: `models.gpu.drawing.Drawing`."""
+
+    def prepare(self, generator: FrameGenerator) -> None: ...
 
     def render(self, rows: Sequence[tuple[FrameGenerator, FaceMotion]]) -> list[NDArray[np.uint8]]: ...
 

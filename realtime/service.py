@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import cv2
 from aiohttp import web
 
+from models.generator import FrameGenerator
 from realtime import capacity, cores, memory
 from realtime.config import Config
 from realtime.engine import LEAST_MEASURED, Engine, Stepper
@@ -62,17 +63,19 @@ class Service:
         place: Place | None = None,
     ) -> Service:
         """Loads the models (blocking). Whatever is given takes the place of the real thing. place: among several."""
+        prepare = None
         if stepper is None:
             from models.avatar import Avatar
 
             chosen = config.engine
-            stepper = Avatar(
+            avatar = Avatar(
                 chosen.device,
                 chosen.threads,
                 chosen.drawing_threads or cores.count(),
                 chosen.gpu_cache_bytes,
                 chosen.capacity or capacity.MOST,
             )
+            stepper, prepare = avatar, avatar.prepare
         if make_peer is None:
             from realtime.webrtc import Peer
 
@@ -82,7 +85,10 @@ class Service:
         metrics = Metrics()
         least = 1 if place else LEAST_MEASURED
         engine = Engine(stepper, VoiceDetector(), config.engine.capacity, metrics, least)
-        avatars = IdentityCache(load_avatar or _loader(config, kept, place), config.avatars.cache_bytes, metrics)
+        load = load_avatar or _loader(config, kept, place)
+        if prepare:
+            load = _prepared(load, prepare)
+        avatars = IdentityCache(load, config.avatars.cache_bytes, metrics)
         shared = Shared(engine, speech, metrics, avatars.get, kept.style, config.session)
         sessions = Sessions(shared, make_peer, config.media, kept.default, place.sign if place else "")
         films = Films(config, speech, film_command)
@@ -135,6 +141,19 @@ def _loader(config: Config, store: AvatarStore, place: Place | None) -> Callable
 
     files = WarmFiles(place.shared, config.avatars.cache_bytes)
     return lambda name: files.get(f"{name}-{store.key(name)}", lambda: warm(name, store.identity(name)))
+
+
+def _prepared(
+    load: Callable[[str], WarmAvatar], prepare: Callable[[FrameGenerator], None]
+) -> Callable[[str], WarmAvatar]:
+    """The same, each face made ready for the device that draws it."""
+
+    def loaded(name: str) -> WarmAvatar:
+        avatar = load(name)
+        prepare(avatar.generator)
+        return avatar
+
+    return loaded
 
 
 SERVICE = web.AppKey("service", Service)

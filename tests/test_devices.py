@@ -63,6 +63,10 @@ class Together:
 
     def __init__(self) -> None:
         self.asked: list[int] = []
+        self.prepared: list[object] = []
+
+    def prepare(self, generator: object) -> None:
+        self.prepared.append(generator)
 
     def render(self, rows: list[tuple[object, FaceMotion]]) -> list[np.ndarray]:
         self.asked.append(len(rows))
@@ -88,3 +92,10 @@ def test_a_step_without_pictures_asks_for_none() -> None:
     avatar = Avatar(drawing=drawing)
     avatar.step([StepInput(np.zeros(SPEECH_CHUNK, np.float32), None, Style())], [avatar.initial_state(0, 0)])
     assert drawing.asked == []
+
+
+def test_a_face_is_made_ready_where_the_device_draws() -> None:
+    drawing, face = Together(), object()
+    Avatar(drawing=drawing).prepare(face)  # type: ignore[arg-type]
+    assert drawing.prepared == [face]
+    Avatar().prepare(face)  # type: ignore[arg-type]

@@ -95,6 +95,15 @@ def test_a_step_of_many_faces_and_sizes_with_little_room(device: str) -> None:
             assert_same(picture, face.render(motion))
 
 
+@on_devices
+def test_a_face_made_ready_is_not_brought_again(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    face, motion = generator("iris"), random_motion(np.random.default_rng(6))
+    drawing = Drawing(device, bound_bytes=0, most_rows=1)
+    drawing.prepare(face)
+    monkeypatch.delattr("models.gpu.drawing.pack")
+    assert_same(drawing.render([(face, motion)])[0], face.render(motion))
+
+
 def test_rest_and_faces_that_do_not_fit_are_drawn_as_ever() -> None:
     face, motion = generator("elias"), random_motion(np.random.default_rng(1))
     unready = FrameGenerator(replace(face.identity, eyes=None))

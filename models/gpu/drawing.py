@@ -19,7 +19,7 @@ from models.blendshapes import FaceMotion
 from models.generator import FrameGenerator
 from models.gpu.atlas import Atlas, slot_bytes
 from models.gpu.layout import Room
-from models.gpu.packing import misfit, pack, room_for
+from models.gpu.packing import PackedFace, misfit, pack, room_for
 from models.gpu.program import Program
 from models.gpu.renderer import motion_row
 from models.gpu.slots import Slots
@@ -48,6 +48,13 @@ class Drawing:
         """The pictures of `FrameGenerator.render`, in order."""
         with self._one_at_a_time:
             return self._rendered(rows)
+
+    def prepare(self, generator: FrameGenerator) -> None:
+        """Brings a face to the device before it is drawn, so that no step waits for it."""
+        if self._fits(generator):
+            face = pack(generator)
+            with self._one_at_a_time:
+                self._shelf(room_for(generator)).put(generator, face)
 
     def _rendered(self, rows: Sequence[Row]) -> list[Picture]:
         pictures: dict[int, Picture] = {}
@@ -93,6 +100,11 @@ class _Shelf:
     def __init__(self, atlas: Atlas, buckets: Sequence[int]) -> None:
         self._atlas, self._program = atlas, Program(atlas, buckets)
         self._slots: Slots[FrameGenerator] = Slots(atlas.slots)
+
+    def put(self, generator: FrameGenerator, face: PackedFace) -> None:
+        _, fresh = self._slots.place([generator])
+        for slot in fresh:
+            self._atlas.put(slot, face)
 
     def render(self, rows: Sequence[Row]) -> list[Picture]:
         pictures: list[Picture] = []

@@ -77,7 +77,7 @@ class Room:
     @property
     def texels(self) -> int:
         lip = prod(self.mouth_px) * self.scale**2
-        return (self.size * self.scale) ** 2 + 2 * lip + 2 * self.size**2
+        return (self.size * self.scale) ** 2 + 2 * lip + 3 * self.size**2
 
 
 @dataclass(frozen=True, slots=True)
