@@ -178,6 +178,8 @@ def serve(options: argparse.Namespace) -> None:
     from realtime import cores
 
     count = config.server.processes or cores.processes(config.engine.device)
+    if config.engine.capacity:
+        count = min(count, config.engine.capacity)
     if count > 1:
         from realtime import front
 

@@ -16,6 +16,7 @@ import multiprocessing
 import re
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,14 @@ WATCH_S, LOOK_S = 0.5, 0.05
 class Process:
     """One media process. sessions, capacity: as it last said, with what was sent to it since. sent: in all."""
 
-    def __init__(self, index: int, folder: Path, cores: Sequence[int], start: Callable[[Place], Any]) -> None:
+    def __init__(
+        self, index: int, folder: Path, cores: Sequence[int], config: Config, start: Callable[[Place, Config], Any]
+    ) -> None:
         self.index = index
         self.sessions = self.sent = 0
         self.capacity = 1
         self.is_ready = False
-        self._start = start
+        self._start, self._config = start, config
         self._place = Place(f"w{index}-", folder / f"{index}.sock", tuple(cores), folder)
         self._running: Any = None
         self.http = aiohttp.ClientSession(
@@ -60,7 +63,7 @@ class Process:
     def start(self) -> None:
         self.is_ready = False
         self._place.socket.unlink(missing_ok=True)
-        self._running = self._start(self._place)
+        self._running = self._start(self._place, self._config)
         self._running.start()
 
     async def look(self) -> None:
@@ -91,11 +94,13 @@ class Process:
 class Front:
     """The application, and the processes behind it."""
 
-    def __init__(self, config: Config, start: Callable[[Place], Any], folder: Path) -> None:
+    def __init__(self, config: Config, start: Callable[[Place, Config], Any], folder: Path) -> None:
         count = config.server.processes
         groups = [tuple(group) for group in _groups(cores.available(), count)]
         self._config = config
-        self._processes = [Process(index, folder, groups[index], start) for index in range(count)]
+        self._processes = [
+            Process(index, folder, groups[index], part, start) for index, part in enumerate(parts(config, count))
+        ]
         self._watching: asyncio.Task[None] | None = None
         self.app = web.Application(middlewares=[_answer_errors], client_max_size=OFFER_BYTES)
         self.app.router.add_get("/healthz", self._health)
@@ -213,6 +218,13 @@ def merged(texts: dict[str, str]) -> str:
     return "".join(head + "".join(samples.get(name, [])) for name, head in heads.items())
 
 
+def parts(config: Config, count: int) -> list[Config]:
+    """The settings of each of so many processes: of `engine.capacity`, where it is given, each gets its part."""
+    whole = config.engine.capacity
+    shares = [whole // count + (index < whole % count) for index in range(count)]
+    return [replace(config, engine=replace(config.engine, capacity=share)) for share in shares]
+
+
 def _groups(cores: Sequence[int], count: int) -> list[Sequence[int]]:
     """The cores in so many groups of neighbours; where there are too few, everybody has all."""
     if len(cores) < count:
@@ -253,7 +265,11 @@ def run(config: Config, build: Callable[..., Any] | None = None) -> None:
 
 async def _serve(config: Config, build: Callable[..., Any] | None, folder: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
-    front = Front(config, lambda place: spawn.Process(target=_run_at, args=(place, config, build), daemon=True), folder)
+
+    def process(place: Place, config: Config) -> Any:
+        return spawn.Process(target=_run_at, args=(place, config, build), daemon=True)
+
+    front = Front(config, process, folder)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in STOP_SIGNALS:
         loop.add_signal_handler(number, stop.set)

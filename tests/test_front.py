@@ -16,7 +16,8 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from realtime.front import _groups, merged
+from realtime.config import load
+from realtime.front import _groups, merged, parts
 from realtime.metrics import Metrics
 from realtime.passing import KEPT_MESSAGES, Newest
 from tests.fake_media import Client
@@ -29,7 +30,7 @@ from realtime.config import load
 from realtime.front import run
 from tests.fake_server import build
 if __name__ == "__main__":
-    overrides = {"server.port": 0, "server.processes": 2, "server.drain_s": 0.0, "engine.capacity": 2}
+    overrides = {"server.port": 0, "server.processes": 2, "server.drain_s": 0.0, "engine.capacity": 4}
     run(load(None, overrides | {"avatars.data_dir": sys.argv[1]}), build)
 """
 SDP = {"Content-Type": "application/sdp"}
@@ -44,6 +45,14 @@ def test_cores_are_shared_out_once_each(cores: int, count: int) -> None:
 
 def test_with_too_few_cores_everybody_has_all() -> None:
     assert _groups([0, 1], 4) == [[0, 1]] * 4
+
+
+@pytest.mark.parametrize(("capacity", "wanted"), [(0, [0, 0, 0]), (3, [1, 1, 1]), (8, [3, 3, 2])])
+def test_the_sessions_that_are_allowed_are_shared_out(capacity: int, wanted: list[int]) -> None:
+    config = load(None, {"engine.capacity": capacity, "server.port": 5})
+    shared = parts(config, 3)
+    assert [part.engine.capacity for part in shared] == wanted
+    assert all(part.server == config.server for part in shared)
 
 
 def test_metrics_of_several_processes_are_one_page() -> None:
