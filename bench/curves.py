@@ -29,7 +29,7 @@ LAGS = range(-4, 5)
 CHANNELS = {
     "jaw": (("jawOpen",), ("mouth_stretch_c",)),
     "rounding": (("mouthPucker", "mouthFunnel"), ("mouth_oo_c", "mouth_oh_c", "mouth_pucker", "mouth_funnel")),
-    "lips pressed": (("mouthClose",), ("mouth_press", "mouth_suck")),
+    "lips pressed": (("mouthPressLeft",), ("mouth_press", "mouth_suck")),
 }
 """Sums of our weights, and the animator's channels (by how they begin) that mean the same."""
 
