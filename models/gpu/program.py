@@ -63,7 +63,7 @@ class Program:
         # A buffer for each picture, for they live as long as whoever shows them; freed ones are used again by torch.
         size = self._atlas.room.size
         pictures = [torch.empty((size, size, 3), dtype=torch.uint8, pin_memory=self._on_gpu) for _ in range(count)]
-        for picture, drawn in zip(pictures, self._out, strict=False):
+        for picture, drawn in zip(pictures, self._out[:count], strict=True):
             picture.copy_(drawn, non_blocking=True)
         if self._on_gpu:
             done = torch.cuda.Event(blocking=True)
