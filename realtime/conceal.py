@@ -5,6 +5,8 @@ After ITU-T G.711 appendix I: pitch by autocorrelation, full strength for 10 ms,
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +39,8 @@ class Concealer:
     """One stream of (n,) int16 samples at 48 kHz, in order."""
 
     def __init__(self) -> None:
-        self._history: NDArray[np.int16] = np.zeros(HISTORY, np.int16)
+        self._recent: deque[NDArray[np.int16]] = deque([np.zeros(HISTORY, np.int16)])
+        self._recent_samples = HISTORY
         self._period: NDArray[np.float32] | None = None
         self._invented = 0
 
@@ -50,16 +53,24 @@ class Concealer:
             samples = samples.copy()
             samples[:count] = (weight * samples[:count] + (1 - weight) * tail).astype(np.int16)
             self._period, self._invented = None, 0
-        self._history = np.concatenate([self._history, samples])[-HISTORY:]
+        self._remember(samples)
         return samples
 
     def lost(self, count: int) -> NDArray[np.int16]:
         """`count` samples in place of sound that did not arrive."""
         if self._period is None:
-            self._period = self._history[-pitch_period(self._history) :].astype(np.float32)
+            history = np.concatenate(self._recent)[-HISTORY:]
+            self._period = history[-pitch_period(history) :].astype(np.float32)
         samples = self._invent(count).astype(np.int16)
-        self._history = np.concatenate([self._history, samples])[-HISTORY:]
+        self._remember(samples)
         return samples
+
+    def _remember(self, samples: NDArray[np.int16]) -> None:
+        """Keeps the last packets that make up `HISTORY`."""
+        self._recent.append(samples)
+        self._recent_samples += len(samples)
+        while self._recent_samples - len(self._recent[0]) >= HISTORY:
+            self._recent_samples -= len(self._recent.popleft())
 
     def _invent(self, count: int) -> NDArray[np.float32]:
         assert self._period is not None

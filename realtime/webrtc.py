@@ -194,7 +194,8 @@ class Peer:
             due_s = loop.time()
             for start in range(0, AUDIO_CHUNK, PACKET_SAMPLES):
                 # One packet at a time: a receiver's buffer takes a pair for jitter and waits 20 ms longer.
-                await asyncio.sleep(max(0.0, due_s + start / AUDIO_RATE - loop.time()))
+                if start:
+                    await asyncio.sleep(max(0.0, due_s + start / AUDIO_RATE - loop.time()))
                 samples, pts = chunk.audio[start : start + PACKET_SAMPLES], audio_pts(chunk.index) + start
                 await sender.send_frame([encoder.encode(samples, pts)], pts, audio_level_dbov(samples))
 
