@@ -66,7 +66,7 @@ class EngineConfig:
 
 @dataclass(frozen=True, slots=True)
 class SessionConfig:
-    """margin_ms: how long after its tick a picture is due at most; a quick machine needs less (`pacing.Margin`).
+    """margin_ms: how long after its tick a picture is due at first; then as the machine needs (`pacing.Margin`).
     resume_s: how long a session outlives its connection. ping_timeout_s: silence on an open data channel
     after which a client counts as gone. speech_queue_s: speech that may wait to be played.
     microphone_queue_ms: microphone sound that may wait; beyond it the oldest is dropped.

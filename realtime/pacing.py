@@ -14,6 +14,9 @@ LEAST_S = 0.015
 SPARE_S = 0.008
 """Kept over what the pictures of late have needed."""
 
+BUSY = 2.0
+"""How much more than at first a full machine may need."""
+
 REMEMBERED = 200
 """Pictures that say what is needed (8 s); of these the slowest one is let go late."""
 
@@ -34,11 +37,12 @@ NEAR_S = 0.001
 
 
 class Margin:
-    """How long after its tick a picture is due: at most `most_s`, at first so, then what the last pictures needed."""
+    """How long after its tick a picture is due: at first `first_s`, then what the last pictures needed, at most twice
+    as much. A full machine is late by tens of milliseconds; more delay shows less than pictures left out."""
 
-    def __init__(self, most_s: float) -> None:
-        self.seconds = most_s
-        self._most_s, self._least_s = most_s, min(LEAST_S, most_s)
+    def __init__(self, first_s: float) -> None:
+        self.seconds = first_s
+        self._most_s, self._least_s = BUSY * first_s, min(LEAST_S, first_s)
         self._needed: deque[float] = deque(maxlen=REMEMBERED)
 
     def needed(self, seconds: float) -> None:

@@ -34,16 +34,16 @@ def test_pictures_that_take_longer_are_waited_for_at_once_but_not_beyond_the_bou
     margin = Margin(0.05)
     after(margin, [0.012] * 600)
     assert after(margin, [0.03] * 8) == pytest.approx(0.03 + SPARE_S, abs=0.001)
-    assert after(margin, [0.4] * 50) == 0.05
+    assert after(margin, [0.4] * 50) == 0.1, "twice what it began with, on a machine that is full"
 
 
 @given(st.lists(st.floats(-0.1, 1.0), max_size=300), st.floats(0.0, 0.2))
-def test_the_margin_keeps_its_bounds_and_its_calm(needed_s: list[float], most_s: float) -> None:
-    margin, last = Margin(most_s), most_s
+def test_the_margin_keeps_its_bounds_and_its_calm(needed_s: list[float], first_s: float) -> None:
+    margin, last = Margin(first_s), first_s
     for seconds in needed_s:
         margin.needed(seconds)
         now = margin.step()
-        assert min(LEAST_S, most_s) - 1e-9 <= now <= most_s + 1e-9 and now - last <= RISE_S + 1e-9
+        assert min(LEAST_S, first_s) - 1e-9 <= now <= 2 * first_s + 1e-9 and now - last <= RISE_S + 1e-9
         last = now
 
 
