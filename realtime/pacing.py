@@ -14,8 +14,12 @@ LEAST_S = 0.015
 SPARE_S = 0.008
 """Kept over what the pictures of late have needed."""
 
-BUSY = 2.0
-"""How much more than at first a full machine may need."""
+FULL_GAIN = 2.0
+"""How much more than at first a full machine may take."""
+
+FULL_FROM, FULL_UNTIL = 0.05, 0.01
+"""Share of the pictures remembered that need more than the first margin when a machine is full, and no longer is. A
+few slow ones, as when a session begins, are let go late: to wait for them would delay all others."""
 
 REMEMBERED = 200
 """Pictures that say what is needed (8 s); of these the slowest one is let go late."""
@@ -42,7 +46,8 @@ class Margin:
 
     def __init__(self, first_s: float) -> None:
         self.seconds = first_s
-        self._most_s, self._least_s = BUSY * first_s, min(LEAST_S, first_s)
+        self._first_s, self._least_s = first_s, min(LEAST_S, first_s)
+        self._full = False
         self._needed: deque[float] = deque(maxlen=REMEMBERED)
 
     def needed(self, seconds: float) -> None:
@@ -52,9 +57,15 @@ class Margin:
     def step(self) -> float:
         """Once a tick: the margin from now on."""
         if len(self._needed) >= TRUSTED:
-            wanted = min(max(sorted(self._needed)[-2] + SPARE_S, self._least_s), self._most_s)
+            most_s = self._first_s * (FULL_GAIN if self._is_full() else 1.0)
+            wanted = min(max(sorted(self._needed)[-2] + SPARE_S, self._least_s), most_s)
             self.seconds += min(max(wanted - self.seconds, -FALL_S), RISE_S)
         return self.seconds
+
+    def _is_full(self) -> bool:
+        over = sum(needed > self._first_s for needed in self._needed) / REMEMBERED
+        self._full = over > (FULL_UNTIL if self._full else FULL_FROM)
+        return self._full
 
 
 class PhaseLock:
