@@ -6,9 +6,9 @@
 Two parts for each size. The models alone, in this process: how long a full step of 1, 2, 4 … speaking faces takes,
 what of it goes before the drawing and what a face's drawing takes, and how many fit into a tick of 40 ms. The whole
 server, with each number of media processes (unless told, what `serve` takes): light clients that speak join one by
-one; carried is the most with at most 0.5 % late. The clients run on the same machine and take part of it: the table
-says how much. `--transport-only` has no model. For the curve against cores, start it under `taskset -c`. A minute a
-size and 20 s a session up to the first too many: 4 minutes on two cores.
+one, until pictures of so many are late twice in a row; carried is the most with at most 0.5 % late. The clients run on
+the same machine and take part of it: the table says how much. `--transport-only` has no model. For the curve against
+cores, start it under `taskset -c`. A minute a size and 20 s a session up to the first too many: 4 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ from realtime.identities import AvatarStore
 from realtime.timebase import CHUNK_S
 
 LATE_PER_MILLE = 5.0
+CHANCES = 2
+"""Times in a row that a number of sessions must be late to be too many: a machine has hiccups that are not ours."""
+
 SETTLE_S = 4.0
 EXPECTED_FPS = 25.0
 STEPS = 25
@@ -76,6 +79,32 @@ def model_alone(generator: FrameGenerator, device: str, most: int) -> list[dict[
     return [*rows, {"batch": fit, "step_p50_ms": "fit into", "step_p95_ms": round(CHUNK_S * 1000)} | rest]
 
 
+async def _watched(
+    viewers: list[Viewer], address: str, running: Running, processes: int, args: argparse.Namespace
+) -> dict[str, Any]:
+    """A row: what the server did for `viewers` in so many seconds."""
+    before = {} if args.transport_only else await metrics(address)
+    fps, server, clients = await _fps_and_cores(viewers, running, args.seconds)
+    row = {
+        "processes": processes,
+        "sessions": len(viewers),
+        "worst_fps": round(fps, 1),
+        "server_cores": round(server, 2),
+        "cores_per_session": round(server / len(viewers), 3),
+        "client_cores": round(clients, 2),
+    }
+    if not args.transport_only:
+        after = await metrics(address)
+        names = ("late_pictures_total", "skipped_pictures_total", "chunks_total")
+        late, skipped, chunks = (
+            after.get((f"mouthpiece_{n}", "", ""), 0) - before.get((f"mouthpiece_{n}", "", ""), 0) for n in names
+        )
+        row["late_per_mille"] = round(1000 * late / max(chunks, 1), 1)
+        row["undrawn_per_mille"] = round(1000 * skipped / max(chunks, 1), 1)
+    print(row, flush=True)
+    return row
+
+
 async def _fps_and_cores(viewers: list[Viewer], server: Running, seconds: float) -> tuple[float, float, float]:
     """Pictures a second of the worst viewer, cores of the server, cores of the clients (this process)."""
     frames, server_s, clients_s = [viewer.frames for viewer in viewers], server.cpu_s(), time.process_time()
@@ -104,31 +133,15 @@ async def whole(args: argparse.Namespace, size: int, processes: int) -> list[dic
             url = f"{address}/sessions?avatar={args.avatar}"
             await _enrolled(address)
         running, viewers = Running(pid), []
-        for count in range(1, args.most + 1):
+        for _ in range(args.most):
             viewers.append(Viewer(url, voice))
             await viewers[-1].start()
             await asyncio.sleep(SETTLE_S)
-            before = {} if args.transport_only else await metrics(address)
-            fps, server, clients = await _fps_and_cores(viewers, running, args.seconds)
-            row = {
-                "processes": processes,
-                "sessions": count,
-                "worst_fps": round(fps, 1),
-                "server_cores": round(server, 2),
-            }
-            row |= {"cores_per_session": round(server / count, 3), "client_cores": round(clients, 2)}
-            if not args.transport_only:
-                after = await metrics(address)
-                names = ("late_pictures_total", "skipped_pictures_total", "chunks_total")
-                late, skipped, chunks = (
-                    after.get((f"mouthpiece_{n}", "", ""), 0) - before.get((f"mouthpiece_{n}", "", ""), 0)
-                    for n in names
-                )
-                row["late_per_mille"] = round(1000 * late / max(chunks, 1), 1)
-                row["undrawn_per_mille"] = round(1000 * skipped / max(chunks, 1), 1)
-            rows.append(row)
-            print(row, flush=True)
-            if not _carried(row):
+            for _ in range(CHANCES):
+                rows.append(await _watched(viewers, address, running, processes, args))
+                if _carried(rows[-1]):
+                    break
+            else:
                 break
         await asyncio.gather(*(viewer.stop() for viewer in viewers))
     return rows
