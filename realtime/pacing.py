@@ -17,7 +17,7 @@ SPARE_S = 0.008
 FULL_GAIN = 2.0
 """How much more than at first a full machine may take."""
 
-FULL_FROM, FULL_UNTIL = 0.05, 0.01
+FULL_FROM, FULL_UNTIL = 0.1, 0.01
 """Share of the pictures remembered that need more than the first margin when a machine is full, and no longer is. A
 few slow ones, as when a session begins, are let go late: to wait for them would delay all others."""
 
