@@ -31,7 +31,7 @@ from bench import plots, sounds
 from bench.live import metrics
 from bench.results import save, table
 from bench.servers import Running, flash_server, real_server
-from bench.viewer import Viewer
+from bench.viewer import Recording, Viewer
 from models.avatar import Avatar, StepInput
 from models.generator import FrameGenerator
 from models.rates import SPEECH_CHUNK
@@ -118,7 +118,7 @@ async def whole(args: argparse.Namespace, size: int, processes: int) -> list[dic
     rows: list[dict[str, Any]] = []
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        voice = sounds.speech(folder)
+        voice = Recording(sounds.speech(folder))
         if args.transport_only:
             address, pid = await stack.enter_async_context(flash_server("echo", size))
             url = f"{address}/sessions"

@@ -24,7 +24,7 @@ from bench import sounds
 from bench.browser import chromium_page, inbound, probe_site, report
 from bench.results import save, table
 from bench.servers import Running, real_server
-from bench.viewer import Viewer
+from bench.viewer import Recording, Viewer
 
 WARM_UP_S = 5.0
 GATE_LATE_PER_MILLE = 5.0
@@ -124,10 +124,10 @@ async def _observe(address: str, pid: int, seconds: float) -> dict[str, Any]:
 
 
 async def _light(url: str, address: str, pid: int, voice: Any, seconds: float, _folder: Path) -> dict[str, Any]:
-    viewer = Viewer(url, voice)
+    viewer = Viewer(url, Recording(voice))
     await viewer.start()
     figures = await _observe(address, pid, seconds)
-    received = {"frames_decoded": viewer.frames}
+    received = {"frames_received": viewer.frames}
     await viewer.stop()
     return figures | {"viewer": received}
 
