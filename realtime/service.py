@@ -186,7 +186,7 @@ def run_at(place: Place, config: Config, build: Build = Service.build) -> None:
     """Serves as one process among several, until SIGTERM, or until the front is gone."""
     import uvloop
 
-    os.sched_setaffinity(0, place.cores)
+    cores.pin(place.cores)
     set_up()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, build, place))

@@ -39,8 +39,8 @@ def blocks(source: Source) -> Iterator[NDArray[np.float32]]:
         resampler = av.AudioResampler("fltp", "mono", AUDIO_RATE)
         heard = False
         try:
-            for frame in container.decode(audio=0):
-                for out in resampler.resample(frame):
+            for decoded in container.decode(audio=0):
+                for out in resampler.resample(decoded):
                     heard = True
                     yield out.to_ndarray()[0]
             for out in resampler.resample(None):
@@ -64,6 +64,13 @@ def chunks(pieces: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32
         waiting = waiting[whole:]
     if len(waiting):
         yield np.pad(waiting, (0, AUDIO_CHUNK - len(waiting)))
+
+
+def frame(samples: NDArray[np.int16], rate: int) -> av.AudioFrame:
+    """(n,) mono samples at `rate` Hz, as PyAV takes them."""
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), "s16", "mono")
+    made.sample_rate = rate
+    return made
 
 
 def _open(source: Source) -> av.container.InputContainer:

@@ -7,14 +7,12 @@ speaks OpenAI's `/v1/audio/speech`. Both give 48 kHz blocks as soon as they have
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import logging
 import re
 import shutil
 import sys
-import wave
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +22,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from realtime import sound
+from realtime import beside, sound
 from realtime.config import TtsConfig
 from realtime.errors import BadRequest, SynthesisFailed
 from realtime.timebase import AUDIO_RATE
@@ -34,6 +32,7 @@ Block = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 LONGEST_SENTENCE_CHARS = 400
+WAV_HEADER_BYTES = 44
 WORDS_PROGRAM = str(Path(__file__).with_name("espeak_words.py"))
 
 
@@ -104,20 +103,21 @@ class EspeakSynthesizer:
             wave = await self._espeak(
                 "--stdout", "-v", name, "-s", str(self._words_per_minute), "--stdin", text=sentence
             )
-            if len(wave) > 44:
-                for block in sound.blocks(_with_true_length(wave)):
-                    yield block
+            # It writes to a pipe, so its header claims an endless file.
+            for block in _resampled(wave[WAV_HEADER_BYTES:], int.from_bytes(wave[24:28], "little")):
+                yield block
+                await asyncio.sleep(0)  # live sound goes first
 
     async def timed(self, sentence: str, voice: str | None) -> Timed | None:
         name = await self._known(voice)
         try:
-            said = await _run((sys.executable, "-S", WORDS_PROGRAM, name, str(self._words_per_minute)), sentence)
+            said = await _said((sys.executable, "-S", WORDS_PROGRAM, name, str(self._words_per_minute)), sentence)
         except SynthesisFailed as error:
             log.warning("words are not timed: %s", error)
             return None
         line, pcm = said.split(b"\n", 1)
         told = json.loads(line)
-        blocks = list(sound.blocks(_wave(pcm, told["rate"])))
+        blocks = list(_resampled(pcm, told["rate"]))
         starts, at = [], 0
         for word in sentence.split():
             at = sentence.index(word, at)
@@ -137,25 +137,13 @@ class EspeakSynthesizer:
         program = shutil.which("espeak-ng")
         if program is None:
             raise SynthesisFailed("text to speech needs espeak-ng: install the espeak-ng package, or configure tts.url")
-        return await _run((program, *arguments), text)
+        return await _said((program, *arguments), text)
 
 
-async def _run(command: Sequence[str], text: str) -> bytes:
-    """What a program answers to a text. Raises SynthesisFailed; a caller that is cancelled takes it along."""
-    child = await asyncio.create_subprocess_exec(
-        *command,
-        # Without a text espeak-ng ends before it could be written to, which uvloop takes for an error.
-        stdin=asyncio.subprocess.PIPE if text else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        out, err = await child.communicate(text.encode() if text else None)
-    except asyncio.CancelledError:
-        child.kill()
-        await child.wait()
-        raise
-    if child.returncode:
+async def _said(command: Sequence[str], text: str) -> bytes:
+    """What espeak-ng answers to a text. Raises SynthesisFailed."""
+    status, out, err = await beside.run(command, text.encode())
+    if status:
         raise SynthesisFailed(f"espeak-ng failed: {err.decode(errors='replace').strip()[-200:]}")
     return out
 
@@ -168,26 +156,15 @@ def _espeak_voice(line: str) -> Voice | None:
     return Voice(fields[1], fields[1], fields[3].replace("_", " "))
 
 
-def _wave(pcm: bytes, rate: int) -> bytes:
-    """Mono 16-bit sound as a WAV file."""
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(pcm)
-    return out.getvalue()
-
-
-def _with_true_length(wave: bytes) -> bytes:
-    """espeak-ng writes to a pipe, so its WAV header claims an endless file; this puts the true sizes in."""
-    return (
-        wave[:4]
-        + (len(wave) - 8).to_bytes(4, "little")
-        + wave[8:40]
-        + (len(wave) - 44).to_bytes(4, "little")
-        + wave[44:]
-    )
+def _resampled(pcm: bytes, rate: int) -> Iterator[Block]:
+    """Mono 16-bit little-endian sound at `rate` as blocks at 48 kHz, each of a second: little work at a time."""
+    resampler = av.AudioResampler("fltp", "mono", AUDIO_RATE)
+    samples = np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2")
+    for start in range(0, len(samples), rate):
+        for out in resampler.resample(sound.frame(samples[start : start + rate], rate)):
+            yield out.to_ndarray()[0]
+    for out in resampler.resample(None):
+        yield out.to_ndarray()[0]
 
 
 def synthesizer(config: TtsConfig) -> SpeechSynthesizer:
@@ -246,9 +223,7 @@ class OpenAiSynthesizer:
             even = len(data) // 2 * 2
             rest = data[even:]
             if even:
-                frame = av.AudioFrame.from_ndarray(np.frombuffer(data[:even], "<i2")[None], "s16", "mono")
-                frame.sample_rate = self.PCM_RATE
-                for out in resampler.resample(frame):
+                for out in resampler.resample(sound.frame(np.frombuffer(data[:even], "<i2"), self.PCM_RATE)):
                     yield out.to_ndarray()[0]
             first = await response.content.readany()
         for out in resampler.resample(None):

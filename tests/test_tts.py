@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 
 import numpy as np
@@ -47,6 +48,24 @@ async def test_espeak_lists_its_voices_and_refuses_others():
     assert voices[0].name == "de" and len(voices) > 30
     with pytest.raises(BadRequest, match="no voice 'klingon'"):
         await spoken(espeak, "Hello.", "klingon")
+
+
+@needs_espeak
+async def test_speech_that_is_made_lets_live_sound_pass():
+    espeak, turns, between = EspeakSynthesizer(), [0], []
+    await espeak.voices()
+
+    async def live():
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    beside = asyncio.create_task(live())
+    async for block in espeak.synthesize("One two three four five six seven eight nine ten. " * 2, None):
+        between.append(turns[0])
+        assert len(block) <= 1.1 * AUDIO_RATE
+    beside.cancel()
+    assert len(between) >= 6 and len(set(between)) == len(between)
 
 
 async def test_espeak_missing_is_said_in_words(monkeypatch):
