@@ -20,6 +20,7 @@ from models.fields import Layers, blurred, build_layers, continued, interpolate,
 from models.fit import FACE_OVAL, FaceFit, eye_distance, fit_face
 from models.generator import FrameGenerator
 from models.identity import HEAD_STEP, Identity
+from models.inner_lip import lip_height_px, turned_in_ends, with_inner_lip
 from models.lip_shadow import without_shadow
 from models.lips import (
     CLOSINGS,
@@ -32,7 +33,6 @@ from models.lips import (
     lip_lines,
     midway,
     refined,
-    with_inner_lip,
 )
 from models.mouth import MouthInterior
 from models.own_teeth import OwnTeeth, clear_of_teeth, find_teeth
@@ -50,7 +50,6 @@ BORDER_REACH = 0.35
 
 INNER_STRIP = 0.022
 """Height of the inner lip that comes to light in an open mouth, in eye distances."""
-
 
 CHIN = 152
 JAW_OPEN = ARKIT_INDEX["jawOpen"]
@@ -177,7 +176,7 @@ def _prepared(
         more = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing) - 1
         for moves, share in ((layers.base, near[0]), (layers.upper, near[1]), (upper_contour, 1), (lower_contour, 1)):
             moves[index] += (more * share * (moves[index] @ across))[..., None] * across
-    base_texture, upper_texture, lit_texture = _textures(picture, lips, unit)
+    base_texture, upper_texture, lit_texture = _textures(picture, points, lips, unit)
     depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
     return Identity(
@@ -252,10 +251,10 @@ def _closing(lips: tuple[LipLine, LipLine], unit: float) -> NDArray[np.float32]:
 
 
 def _textures(
-    picture: NDArray[np.uint8], lips: tuple[LipLine, LipLine], unit: float
+    picture: NDArray[np.uint8], points: NDArray[np.floating], lips: tuple[LipLine, LipLine], unit: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
-    """What the base and the upper-lip layer are drawn from, the latter's alpha soft along its arch; and the former
-    without the shadow of the upper lip."""
+    """What the base and the upper-lip layer are drawn from, the latter's alpha soft along its arch; and the former as
+    it is in an open mouth: without the shadow of the upper lip, its ends turned in."""
     upper, lower = lips
     size = picture.shape[0]
     along, below = upper.coordinates(node_positions(Box(0, 0, size, size), 1))
@@ -263,9 +262,11 @@ def _textures(
     alpha = smoothstep((below + wedge) / (np.minimum(0.06 * unit, 0.5 * wedge) + 1e-3))
     alpha = np.where((along > 0) & (along < 1), alpha, 0)
     strip = INNER_STRIP * unit
-    lit = with_inner_lip(without_shadow(picture, lower, unit), lower, strip, upper=False)
-    base = with_inner_lip(picture, lower, strip, upper=False)
-    lip = with_inner_lip(picture, upper, strip, upper=True)
+    height, upper_height = lip_height_px(points, lower, upper=False), lip_height_px(points, upper, upper=True)
+    lit = turned_in_ends(without_shadow(picture, lower, unit), lower, height, unit)
+    lit = with_inner_lip(lit, lower, strip, height, upper=False)
+    base = with_inner_lip(picture, lower, strip, height, upper=False)
+    lip = with_inner_lip(picture, upper, strip, upper_height, upper=True)
     return base, np.dstack([lip, np.round(alpha * 255).astype(np.uint8)]), lit
 
 

@@ -130,24 +130,3 @@ def refined(line: LipLine, picture: NDArray[np.uint8], reach_px: float) -> LipLi
     moved = np.convolve(np.pad(offsets[path[::-1]], 2, mode="edge"), np.ones(5) / 5, mode="valid")
     points = line.points + moved[:, None].astype(np.float32) * line.down
     return replace(line, points=points.astype(np.float32))
-
-
-def with_inner_lip(picture: NDArray[np.uint8], line: LipLine, strip_px: float, upper: bool) -> NDArray[np.uint8]:
-    """The photo with what lies beyond the edge of one lip replaced by that lip's inside.
-
-    When lips part, a little of their inside comes to light: the lip's own texture, mirrored and darker.
-    """
-    rows, columns = np.indices(picture.shape[:2], dtype=np.float32)
-    at = np.stack([columns, rows], -1)
-    along, below = line.coordinates(at)
-    taper = np.clip(4 * along * (1 - along) * 3, 0, 1)
-    sign = 1.0 if upper else -1.0
-    depth = np.clip(sign * below, 0, None)
-    # Beyond the part of the other lip that covers it, the photo must stay as it is.
-    covered = 0.45 * line.wedge_px(along, upper=not upper)
-    inside = (depth > 0) & (depth < np.minimum(2 * strip_px, covered)) & (taper > 0)
-    source = at - (sign * (0.7 * depth + 1.0))[..., None] * line.down
-    texture = remap(picture, source.astype(np.float32))
-    dark = 1 - 0.65 * np.clip(depth / strip_px, 0, 1)
-    mixed = texture * (dark * taper)[..., None] + picture * (1 - taper[..., None])
-    return np.where(inside[..., None], mixed, picture).astype(np.uint8)
