@@ -74,3 +74,8 @@ async def inbound(page: Page) -> dict[str, Any]:
 async def report(page: Page) -> dict[str, Any]:
     """What the probe has collected, with WebRTC's own figures under `inbound`."""
     return await page.evaluate("report()")
+
+
+def clock_error_ms(seen: dict[str, Any]) -> float | None:
+    """Of a report: how far the stamps of sound were ever from the page's clock. Beyond 2 ms, do not trust its times."""
+    return round(max(map(abs, seen["waits"])), 1) if seen["waits"] else None

@@ -2,7 +2,7 @@
 
     python -m bench.flash_server --port N [--host H] [--mode clock|echo] [--size 512] [--codec H264|VP8]
 
-`clock` flashes every 1.2 s; `echo` sends the microphone back, and flashes as long as it is loud.
+`clock` flashes at the unequal gaps of bench.beats; `echo` sends the microphone back, and flashes as long as it is loud.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from aiohttp import web
 from numpy.typing import NDArray
 
+from bench.beats import PERIOD_S, STARTS_S
 from bench.browser import probe_page
 from realtime import aiortc_seam
 from realtime.config import MediaConfig
@@ -28,7 +29,11 @@ from realtime.playout import SOUND_LEAD
 from realtime.timebase import AUDIO_CHUNK, AUDIO_RATE, CHUNK_S
 from realtime.webrtc import Peer
 
-FLASH_EVERY = 30
+FLASH_CHUNKS = 2
+PERIOD = round(PERIOD_S / CHUNK_S)
+BRIGHT = frozenset(round(s / CHUNK_S) + k for s in STARTS_S for k in range(FLASH_CHUNKS))
+"""Chunks of a period that flash and beep."""
+
 LOUD = 2000
 BOUND_MS = 120
 
@@ -81,7 +86,7 @@ class FlashSource:
 
     def _sound(self, index: int) -> NDArray[np.int16]:
         if not self._echo:
-            return self._beep if index % FLASH_EVERY < 2 else self._silence
+            return self._beep if index % PERIOD in BRIGHT else self._silence
         taken = self._line.take()
         return self._silence if taken is None else taken[0]
 

@@ -94,7 +94,7 @@ async def _silences(page: Page, times: int) -> tuple[dict[str, list[float]], lis
             asked.append((way, await page.evaluate(f"ways.{way}()")))
             await asyncio.sleep(SILENCE_S)
     seen = await report(page)
-    silences = sorted(silence["at"] for silence in seen["silences"])
+    silences = sorted(seen["silences"])
     told = sorted(message["at"] for message in seen["messages"] if message["type"] == "interrupted")
     silent_ms: dict[str, list[float]] = {"http": [], "channel": [], "pcm": []}
     told_ms = []

@@ -5,7 +5,8 @@
 `transport …`: no model, the server echoes, and loud sound makes a white picture. `face …`: the whole server with its
 models; the face turns white while its sound is loud (bench.face_server), at a look-ahead of 80 or 0 ms. Each case on a
 network of its own (bench.network, needs root; `clean` is loopback). Times are the page's: caught by the microphone →
-shown, heard. Steady: from the seventh second on; before that is cold. All cases take 10 × (seconds + 8): 7 minutes.
+shown, heard. Steady: from the seventh second on; before that is cold. Beeps have unequal gaps (bench.beats), so that no
+delay is taken for another; the trend tells whether it grows. All cases take 10 × (seconds + 8): 7 minutes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import argparse
 import asyncio
 import contextlib
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ import numpy as np
 from playwright.async_api import Page
 
 from bench import plots, sounds
-from bench.browser import CHROMIUM, chromium_page, probe_site, report
+from bench.beats import PERIOD_S, STARTS_S, pair, trend
+from bench.browser import CHROMIUM, chromium_page, clock_error_ms, probe_site, report
 from bench.network import Faults, bad_network
 from bench.results import percentiles, save, table
 from bench.servers import face_server, flash_server
 
-EVERY_S = 1.07  # no multiple of 40 ms, so that beeps fall anywhere in a chunk
 LENGTH_S = 0.12
+LONGEST_MS = 5000.0
 WARM_UP_MS = 6000
 
 
@@ -56,17 +57,6 @@ CASES = {
 }
 
 
-def delays_ms(causes: Sequence[float], effects: Sequence[float]) -> list[float]:
-    """For each cause (ms) the first effect after it, within one period."""
-    found = np.asarray(sorted(effects))
-    delays = []
-    for cause in causes:
-        later = found[found > cause]
-        if later.size and later[0] - cause < 1000 * EVERY_S:
-            delays.append(float(later[0] - cause))
-    return delays
-
-
 async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
     began = await page.evaluate("performance.now()")
     await page.evaluate("url => connect(url, {microphone: true})", url)
@@ -75,19 +65,27 @@ async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
     if not seen["frames"]:
         raise SystemExit(f"no picture came ({seen['state']}); bench/results/server.log may say why")
     since = seen["frames"][0]["at"] + WARM_UP_MS
-    spoken = [beep["processed"] for beep in seen["spoken"]]
-    cold, steady = [at for at in spoken if at <= since], [at for at in spoken if at > since]
-    flashes, beeps = [flash["at"] for flash in seen["flashes"]], [beep["at"] for beep in seen["played"]]
-    shown = delays_ms(steady, flashes)
+    spoken = np.asarray(seen["spoken"])
+    flashes = {flash["at"]: flash["received"] for flash in seen["flashes"]}
+    flashed = pair(spoken, list(flashes), 0, LONGEST_MS)
+    came, shown = np.array([flashes.get(at, np.nan) for at in flashed]) - spoken, flashed - spoken
+    heard = pair(spoken, seen["heard"], 0, LONGEST_MS) - spoken
+    steady = spoken > since
+    sure = steady & np.isfinite(shown)
     figures = {
-        "shown_ms": percentiles(shown),
-        "heard_ms": percentiles(delays_ms(steady, beeps)),
-        "cold_shown_ms": percentiles(delays_ms(cold, flashes)),
+        "shown_ms": percentiles(shown[sure]),
+        "received_ms": percentiles(came[sure]),
+        "heard_ms": percentiles(heard[steady & np.isfinite(heard)]),
+        "cold_shown_ms": percentiles(shown[~steady & np.isfinite(shown)]),
         "first_picture_ms": round(seen["frames"][0]["at"] - began),
-        "growth_ms_a_minute": _growth(shown),
-        "beeps": len(steady),
+        "trend_ms": trend(spoken[sure], shown[sure]),
+        "received_trend_ms": trend(spoken[sure], came[sure]),
+        "beeps": int(steady.sum()),
+        "clock_error_ms": clock_error_ms(seen),
         "buffers_ms": {kind: round(stream["jitterBufferMs"], 1) for kind, stream in seen["inbound"].items()},
-        "shown": [round(value, 1) for value in shown],
+        "minutes": [round(float(at - since) / 60_000, 3) for at in spoken[sure]],
+        "shown": [round(float(value), 1) for value in shown[sure]],
+        "received": [round(float(value), 1) for value in came[sure]],
     }
     told = [m for m in seen["messages"] if m["type"] == "latency" and m["at"] > since]
     if told:
@@ -98,17 +96,10 @@ async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
     return figures
 
 
-def _growth(delays: Sequence[float]) -> float | None:
-    """Slope of the delay over the run."""
-    if len(delays) < 3:
-        return None
-    return round(float(np.polyfit(np.arange(len(delays)) * EVERY_S / 60, delays, 1)[0]), 1)
-
-
 async def measure(case: Case, args: argparse.Namespace) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        microphone = sounds.write_wav(folder / "beeps.wav", sounds.beeps(EVERY_S, LENGTH_S, EVERY_S * 40))
+        microphone = sounds.write_wav(folder / "beeps.wav", sounds.beeps(STARTS_S, LENGTH_S, PERIOD_S))
         host, bind, browser = "127.0.0.1", "127.0.0.1", CHROMIUM
         if case.faults != Faults():
             host, browser = await stack.enter_async_context(bad_network(case.faults))
@@ -146,17 +137,22 @@ def main() -> None:
         within = target and shown["n"] and all(shown[p] <= t for p, t in zip(("p50", "p95"), target, strict=True) if t)
         wanted = "/".join(f"{t:.0f}" for t in target if t) if target else ""
         verdict = "" if target is None else "passed" if within else "MISSED"
-        cold, slope = found["cold_shown_ms"]["p50"], found["growth_ms_a_minute"]
+        cold, told = found["cold_shown_ms"]["p50"], f"{shown['n']}/{found['beeps']}"
         row = [name, shown["p50"], shown["p95"], heard["p50"], server.get("p50", ""), cold, found["first_picture_ms"]]
-        rows.append([*row, slope, shown["n"], wanted, verdict])
-    names = ("case, ms", "shown p50", "p95", "heard p50", "server", "cold", "first picture", "/min", "n", "target", "")
+        rows.append([*row, told, wanted, verdict])
+    names = ("case, ms", "shown p50", "p95", "heard p50", "server", "cold", "first picture", "n", "target", "")
     table(rows, names)
     print()
     for name, found in figures.items():
         stages = ", ".join(f"{stage} {ms}" for stage, ms in found.get("stages_ms", {}).items())
-        print(f"{name}: browser buffers {found['buffers_ms']} ms{'; server stages ' + stages if stages else ''}")
-    shown_by = {name: found["shown"] for name, found in figures.items()}
-    plots.shares("latency", shown_by, "microphone to screen, ms", {})
+        print(
+            f"{name}: ms a minute: shown {found['trend_ms']}, received {found['received_trend_ms']}; clocks "
+            f"{found['clock_error_ms']} ms apart; browser buffers {found['buffers_ms']} ms"
+            f"{'; server stages ' + stages if stages else ''}"
+        )
+    plots.shares("latency", {name: found["shown"] for name, found in figures.items()}, "microphone to screen, ms", {})
+    over_time = {name: (found["minutes"], found["shown"]) for name, found in figures.items()}
+    plots.lines("latency_over_time", over_time, ("minutes", "microphone to screen, ms"))
     save("latency", vars(args) | {"cases": figures})
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def save(name: str, figures: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     load = [round(v, 2) for v in os.getloadavg()]
     machine = {"cpus": os.cpu_count(), "python": platform.python_version(), "load_average": load}
-    path.write_text(json.dumps({"bench": name, "machine": machine, **figures}, indent=1) + "\n")
+    path.write_text(json.dumps({"bench": name, "machine": machine, **figures}, indent=1, default=asdict) + "\n")
     print(f"\nwritten: bench/results/{path.name}  (load average {load[0]} on {os.cpu_count()} CPUs)")
     return path
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import av
@@ -41,8 +42,10 @@ def speech(folder: Path, text: str = TEXT) -> NDArray[np.int16]:
     return np.concatenate(pieces).astype(np.int16)
 
 
-def beeps(every_s: float, length_s: float, seconds: float) -> NDArray[np.int16]:
-    """1 kHz beeps between silences, the first after `every_s`; (n,) int16 at 48 kHz."""
-    time_s = np.arange(int(seconds * RATE)) / RATE
-    on = (time_s % every_s < length_s) & (time_s >= every_s)
+def beeps(starts_s: Sequence[float], length_s: float, seconds: float) -> NDArray[np.int16]:
+    """1 kHz beeps that begin at `starts_s`, between silences; (n,) int16 at 48 kHz."""
+    time_s = np.arange(round(seconds * RATE)) / RATE
+    on = np.zeros(len(time_s), bool)
+    for start_s in starts_s:
+        on |= (time_s >= start_s) & (time_s < start_s + length_s)
     return (16_000 * np.sin(2 * np.pi * 1000 * time_s) * on).astype(np.int16)

@@ -3,7 +3,7 @@
     python -m bench.sync [--minutes 1] [--size 512] [--codec H264|VP8]
 
 Real connection (webrtc.Peer), test picture instead of a face. Positive skew: the picture comes after its sound. Drift:
-the trend of the skew over the run; `--minutes 30` tells whether a night would part them.
+the trend of the skew (bench.beats) times the run's length; `--minutes 30` tells whether a night would part them.
 """
 
 from __future__ import annotations
@@ -15,32 +15,16 @@ from typing import Any
 import numpy as np
 
 from bench import plots
-from bench.browser import chromium_page, inbound, report
-from bench.flash_server import FLASH_EVERY
+from bench.beats import pair, trend
+from bench.browser import chromium_page, clock_error_ms, inbound, report
 from bench.results import percentiles, save, table
 from bench.servers import flash_server
 from realtime.aiortc_seam import VIDEO_CODECS
-from realtime.timebase import CHUNK_S
 
 WARM_UP_S = 5
+WITHIN_MS = 2000.0
 GATE_P95_MS = 40.0
 GATE_DRIFT_MS = 10.0
-
-
-def skews_ms(flashes: list[float], beeps: list[float]) -> list[float]:
-    """Each flash's time less that of the nearest beep; flashes without a beep within half a period are left out."""
-    heard = np.asarray(beeps)
-    if not heard.size:
-        return []
-    skews = [flash - float(heard[np.abs(heard - flash).argmin()]) for flash in flashes]
-    return [skew for skew in skews if abs(skew) < FLASH_EVERY * CHUNK_S * 500]
-
-
-def drift_ms(skews: list[float]) -> float | None:
-    """How far the straight line through the skews moves from the first to the last."""
-    if len(skews) < 3:
-        return None
-    return round(float(np.polyfit(np.linspace(0, 1, len(skews)), skews, 1)[0]), 1)
 
 
 async def measure(seconds: float, size: int, codec: str) -> dict[str, Any]:
@@ -56,19 +40,22 @@ async def measure(seconds: float, size: int, codec: str) -> dict[str, Any]:
                 playouts.append(both[1] - both[0])
         seen = await report(page)
     since = seen["frames"][0]["at"] + WARM_UP_S * 1000
-    flashes = [f["at"] for f in seen["flashes"] if f["at"] > since]
-    skews = skews_ms(flashes, [b["at"] for b in seen["played"]])
-    tapped = skews_ms(flashes, [b["heard"] for b in seen["beeps"]])
+    beeps = np.asarray([at for at in seen["heard"] if at > since])
+    skews = pair(beeps, [flash["at"] for flash in seen["flashes"]], -WITHIN_MS, WITHIN_MS) - beeps
+    beeps, skews = beeps[np.isfinite(skews)], skews[np.isfinite(skews)]
+    moved = trend(beeps, skews)
     return {
         "skew_ms": percentiles(skews),
-        "web_audio_skew_ms": percentiles(tapped),
         "abs_skew_ms": percentiles(np.abs(skews)),
-        "drift_ms": drift_ms(skews),
+        "drift_ms": None if moved is None else round(moved.a_minute * seconds / 60, 1),
+        "trend_ms": moved,
+        "clock_error_ms": clock_error_ms(seen),
         "browser_playout_difference_ms": percentiles(playouts),
         "inbound": seen["inbound"],
         "codec": codec,
         "frames": len(seen["frames"]),
-        "skews": [round(skew, 1) for skew in skews],
+        "minutes": [round(float(at - since) / 60_000, 3) for at in beeps],
+        "skews": [round(float(skew), 1) for skew in skews],
     }
 
 
@@ -79,27 +66,26 @@ def main() -> None:
     parser.add_argument("--codec", choices=VIDEO_CODECS, default=VIDEO_CODECS[0])
     args = parser.parse_args()
     figures = asyncio.run(measure(60 * args.minutes, args.size, args.codec))
-    names = ("skew_ms", "abs_skew_ms", "web_audio_skew_ms", "browser_playout_difference_ms")
+    names = ("skew_ms", "abs_skew_ms", "browser_playout_difference_ms")
     table(
         [(name, *(figures[name][p] for p in ("p50", "p95", "p99", "n"))) for name in names],
         ("", "p50", "p95", "p99", "n"),
     )
     sound, picture = figures["inbound"]["audio"], figures["inbound"]["video"]
     print(
-        f"\n{args.codec} {picture['width']} px; buffers: sound {sound['jitterBufferMs']:.0f} ms, "
-        f"picture {picture['jitterBufferMs']:.0f} ms; drift {figures['drift_ms']} ms; "
-        f"{picture['decoded']} frames decoded, {picture['freezes']} freezes"
+        f"\n{args.codec} {picture['width']} px; {picture['decoded']} frames decoded, {picture['freezes']} freezes; "
+        f"buffers: sound {sound['jitterBufferMs']:.0f} ms, picture {picture['jitterBufferMs']:.0f} ms; "
+        f"drift {figures['drift_ms']} ms, a minute {figures['trend_ms']}; clocks {figures['clock_error_ms']} ms apart"
     )
     passed = figures["abs_skew_ms"]["p95"] is not None and figures["abs_skew_ms"]["p95"] <= GATE_P95_MS
     print(f"gate |skew| p95 <= {GATE_P95_MS:.0f} ms: {'passed' if passed else 'FAILED'}")
     drift = figures["drift_ms"]
     steady = drift is not None and abs(drift) <= GATE_DRIFT_MS
     print(f"gate drift <= {GATE_DRIFT_MS:.0f} ms: {'passed' if steady else 'FAILED'}")
-    skews = figures["skews"]
-    minutes = [args.minutes * (i + 0.5) / max(len(skews), 1) for i in range(len(skews))]
     limits = {"±40 ms": GATE_P95_MS, " ": -GATE_P95_MS}
-    plots.lines("sync", {"skew": (minutes, skews)}, ("minutes", "picture after sound, ms"), limits)
-    save("sync", {"minutes": args.minutes, "size": args.size, **figures})
+    over_time = {"skew": (figures["minutes"], figures["skews"])}
+    plots.lines("sync", over_time, ("minutes", "picture after sound, ms"), limits)
+    save("sync", {"length_minutes": args.minutes, "size": args.size, **figures})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("psutil")  # the `bench` extra
 
-from bench import latency, network, soak
+from bench import network, soak
 from bench.network import Faults
 
 
@@ -53,10 +53,6 @@ def test_a_relay_delays_and_loses_udp_and_leaves_the_rest() -> None:
 def test_jitter_puts_packets_out_of_order() -> None:
     numbers = [number for number, _ in through(Faults(jitter_ms=40), [packet(i) for i in range(50)])]
     assert sorted(numbers) == list(range(50)) != numbers
-
-
-def test_each_beep_is_paired_with_the_next_flash_of_its_period() -> None:
-    assert latency.delays_ms([0.0, 1070.0, 2140.0], [100.0, 1200.0]) == [100.0, 130.0]
 
 
 def test_growth_is_the_trend_and_not_two_readings() -> None:
