@@ -25,6 +25,9 @@ DARKER, REDDER = 0.65, 0.35
 """Loss of light at the depth of the strip, and how much stronger the lip's own hue is there: it is wet, and not dry
 skin. A lip without a hue, as on old plates, gets none."""
 
+STRIP_ENDS = 0.15
+"""Distance from a corner, in widths of the mouth, from which the strip has its height."""
+
 ENDS, CORNER = (0.12, 0.34), 0.05
 """Distance from a corner, in widths of the mouth, up to which the lower lip has turned in and from which it has not;
 and over which it joins the corner itself."""
@@ -66,7 +69,8 @@ def with_inner_lip(
     depth = np.clip(sign * below, 0, None)
     # Beyond the part of the other lip that covers it, the photo must stay as it is.
     covered = 0.45 * line.wedge_px(along, upper=not upper)
-    inside = (depth > 0) & (depth < np.minimum(2 * strip_px, covered)) & (taper > 0)
+    strip = 2 * strip_px * np.clip(np.minimum(along, 1 - along) / STRIP_ENDS, 0, 1)
+    inside = (depth > 0) & (depth < np.minimum(strip, covered)) & (taper > 0)
     most = MIRRORED_MOST * np.interp(along, np.linspace(0, 1, COLUMNS), height_px)
     source = at - (sign * np.minimum(MIRRORED * depth + 1.0, most))[..., None] * line.down
     texture = remap(picture, source.astype(np.float32)).astype(np.float32)

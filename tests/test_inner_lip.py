@@ -32,6 +32,11 @@ def test_no_skin_beyond_a_thin_lip_is_mirrored_into_its_inside(mouth: np.ndarray
     assert inside[0].sum() < 0.75 * inside[-1].sum(), "darker the deeper"
 
 
+def test_the_inside_runs_out_towards_the_corners(mouth: np.ndarray) -> None:
+    changed = (with_inner_lip(mouth, LINE, 5.0, HEIGHT, upper=False) != mouth).any(2).sum(0)
+    assert changed[70] == 9 and 0 < changed[36] < 6 and not changed[31]
+
+
 def test_the_inside_of_a_grey_lip_is_grey() -> None:
     inside = with_inner_lip(np.full((120, 140, 3), 120, np.uint8), LINE, 10.0, HEIGHT, upper=False)
     assert np.ptp(inside.astype(int), axis=2).max() <= 1
