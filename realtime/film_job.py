@@ -45,7 +45,8 @@ def _make(job: dict[str, Any], folder: Path) -> None:
 
     # What is learned of a photo that is stored nowhere goes with its film.
     data_dir = job["data_dir"] if job["avatar"] else str(folder)
-    config = load(None, {"engine.device": job["device"], "avatars.data_dir": data_dir}, {})
+    settings = {"engine.device": job["device"], "avatars.data_dir": data_dir, "avatars.size_px": job["size_px"]}
+    config = load(None, settings, {})
     store = AvatarStore(config)
     if job["avatar"]:
         identity = store.identity(job["avatar"])

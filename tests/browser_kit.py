@@ -7,12 +7,14 @@ viewer would.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -103,6 +105,15 @@ async def running_browser(executable: str) -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=executable, args=arguments)
         yield browser
         await browser.close()
+
+
+def recording(seconds: float) -> bytes:
+    """The beginning of MICROPHONE, WAV."""
+    file = io.BytesIO()
+    with wave.open(str(MICROPHONE)) as whole, wave.open(file, "wb") as part:
+        part.setparams(whole.getparams())
+        part.writeframes(whole.readframes(round(seconds * whole.getframerate())))
+    return file.getvalue()
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,4 +177,6 @@ async def test_the_real_thing_makes_a_real_film(tmp_path: Path) -> None:
         (tmp_path / "film.mp4").write_bytes(await (await client.get(said["film"])).read())
         await made.stop()
     with av.open(str(tmp_path / "film.mp4")) as film:
-        assert len(list(film.decode(video=0))) == 10
+        pictures = list(film.decode(video=0))
+    assert len(pictures) == 10
+    assert pictures[0].width == pictures[0].height == settings.avatars.size_px, "as large as in a session"
