@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ BLINK = ARKIT_INDEX["eyeBlinkLeft"]
 MOUTH = [i for name, i in ARKIT_INDEX.items() if name.startswith(("mouth", "jaw", "tongue"))]
 LOOKS = [i for name, i in ARKIT_INDEX.items() if name.startswith("eyeLook")]
 SILENT = VoiceFeatures()
+EYES_ALONE = Style(head=0, blink=False)
 
 
 def talking(index: int) -> VoiceFeatures:
@@ -32,10 +35,14 @@ def talking(index: int) -> VoiceFeatures:
     )
 
 
+LONG_S = 360
+
+
+@cache
 def live(
     seconds: float, seed: int = 1, speaking: bool = False, style: Style | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(frames, 52) weights and (frames, 6) head."""
+    """(frames, 52) weights and (frames, 6) head, which several tests look at."""
     model, weights, head = IdleModel(), [], []
     state = model.initial_state(seed)
     for index in range(round(seconds * FPS)):
@@ -56,7 +63,7 @@ def blinks(weights: np.ndarray) -> list[tuple[int, int, float]]:
 @pytest.mark.parametrize("speaking", [False, True])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_blinks_are_human(speaking: bool, seed: int) -> None:
-    seen = blinks(live(360, seed, speaking)[0])
+    seen = blinks(live(LONG_S, seed, speaking)[0])
     rate, depth = len(seen) / 6, np.array([d for _, _, d in seen])
     assert 17 <= rate <= 26
     assert all(40 <= chunks * 40 <= 400 for _, chunks, _ in seen)
@@ -66,7 +73,7 @@ def test_blinks_are_human(speaking: bool, seed: int) -> None:
 
 
 def test_lids_close_faster_than_they_open() -> None:
-    weights, _ = live(240)
+    weights, _ = live(LONG_S, 1, False)
     closing, opening = [], []
     for start, chunks, depth in blinks(weights):
         lid = weights[start : start + chunks, BLINK]
@@ -78,13 +85,13 @@ def test_lids_close_faster_than_they_open() -> None:
 
 
 def test_blinks_prefer_the_ends_of_phrases() -> None:
-    starts = np.array([s for s, _, _ in blinks(live(300, 3, speaking=True)[0])]) % 80
+    starts = np.array([s for s, _, _ in blinks(live(LONG_S, 2, True)[0])]) % 80
     at_end = np.mean((starts >= 62) & (starts < 70))
     assert at_end > 2 * 8 / 80, "twice as often as chance"
 
 
 def test_gaze_fixates_and_jumps() -> None:
-    weights, _ = live(240, style=Style(head=0, blink=False))
+    weights, _ = live(200, 4, False, EYES_ALONE)
     moved = np.abs(np.diff(weights[:, LOOKS], axis=0)).max(1)
     assert 0.02 < np.mean(moved > 1e-4) < 0.25, "still most of the time"
     assert moved.max() > 0.1, "and a glance now and then"
@@ -92,14 +99,13 @@ def test_gaze_fixates_and_jumps() -> None:
 
 
 def test_speakers_look_away_more_than_listeners() -> None:
-    still = Style(head=0, blink=False)
-    away = [np.mean(live(200, 4, s, still)[0][:, LOOKS].max(1) > 0.15) for s in (False, True)]
+    away = [np.mean(live(200, 4, s, EYES_ALONE)[0][:, LOOKS].max(1) > 0.15) for s in (False, True)]
     assert away[0] < away[1] < 0.5
 
 
 @pytest.mark.parametrize("speaking", [False, True])
 def test_head_moves_like_a_head(speaking: bool) -> None:
-    _, head = live(300, 5, speaking)
+    _, head = live(LONG_S, 2, speaking)
     degrees = np.degrees(head[:, :3])
     assert np.all(degrees.std(0) > 0.3) and np.all(degrees.std(0) < 4)
     assert np.abs(degrees).max() < 9
@@ -128,7 +134,7 @@ def test_accents_bring_nods_and_silence_none() -> None:
 
 
 def test_idle_leaves_the_mouth_alone() -> None:
-    assert np.all(live(60, speaking=True)[0][:, MOUTH] == 0)
+    assert np.all(live(LONG_S, 1, True)[0][:, MOUTH] == 0)
 
 
 def test_a_session_begins_as_the_photo() -> None:

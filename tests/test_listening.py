@@ -50,7 +50,7 @@ def live(style: Style, seconds: float = 120, seed: int = 5) -> tuple[np.ndarray,
 
 def test_a_listener_looks_away_less() -> None:
     away = [
-        np.mean(live(Style(head=0, blink=False, listening=level), 400)[0][:, LOOKS].max(1) > 0.15)
+        np.mean(live(Style(head=0, blink=False, listening=level), 200)[0][:, LOOKS].max(1) > 0.15)
         for level in (0.0, 1.0)
     ]
     assert away[1] < 0.75 * away[0]
@@ -70,4 +70,4 @@ def test_a_wanted_look_is_taken_at_once_and_the_head_comes_along() -> None:
 
 
 def test_looking_at_the_viewer_knows_no_glances() -> None:
-    assert live(Style(head=0, blink=False, look="viewer"), 300)[0][:, LOOKS].max() < 0.1
+    assert live(Style(head=0, blink=False, look="viewer"), 150)[0][:, LOOKS].max() < 0.1
