@@ -93,6 +93,9 @@ class FlashSource:
     async def next_audio(self) -> MediaChunk:
         return await self._next("audio")
 
+    def part(self, chunk: MediaChunk, start: int, end: int) -> NDArray[np.int16]:
+        return chunk.audio[start:end]
+
     async def next_video(self) -> MediaChunk:
         return await self._next("video")
 

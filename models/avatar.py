@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from models.blendshapes import FaceMotion
 from models.generator import FrameGenerator
-from models.idle import IdleModel, IdleState
+from models.idle import IdleModel, IdleMotion, IdleState
 from models.motion import MotionModel, MotionState, combine
 from models.phonemes import EncoderState, PhonemeEncoder, SpeechFrames
 from models.rates import DEFAULT_LOOK_AHEAD_MS, look_ahead_chunks
@@ -45,12 +45,19 @@ class AvatarFrame:
     picture: (H, W, 3) uint8 BGR, or None if none was asked for.
     stage_ms: wall-clock milliseconds of this step by stage; "encoder" is shared by the batch,
         and so is "picture" on a GPU.
+    idle: what is in `motion` besides speech.
     """
 
     index: int
     motion: FaceMotion
     picture: NDArray[np.uint8] | None
     stage_ms: dict[str, float]
+    idle: IdleMotion = field(default_factory=IdleMotion.none)
+
+    def with_mouth(self, strength: float) -> FaceMotion:
+        """The motion with speech moving the face so much less, 0..1."""
+        silent = combine(np.zeros_like(self.motion.weights), self.idle).weights
+        return replace(self.motion, weights=silent + np.float32(strength) * (self.motion.weights - silent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,7 @@ class Avatar:
         if index >= 0:
             idle, idle_state = self._idle.step(index, voice, row.style, state.idle)
             motion = combine(weights, idle)
-            frame = AvatarFrame(index, motion, None, {"encoder": encoder_ms, "motion": _ms_since(started)})
+            frame = AvatarFrame(index, motion, None, {"encoder": encoder_ms, "motion": _ms_since(started)}, idle)
         after = AvatarState(state.index + 1, state.look_ahead_chunks, encoder, motion_state, idle_state)
         return _Row(frame, after, row.generator)
 

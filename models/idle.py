@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.blendshapes import ARKIT_INDEX, HEAD_NAMES
+from models.blendshapes import ARKIT_INDEX, HEAD_NAMES, FaceMotion
 from models.blinks import BlinkState, blink_step, first_blink
 from models.breath import REST, BreathState, breath_step
 from models.feelings import FeelingState, feeling_step
@@ -64,6 +64,12 @@ class IdleMotion:
     weights: NDArray[np.float32]
     head: NDArray[np.float32]
     body: NDArray[np.float32]
+
+    @staticmethod
+    def none() -> IdleMotion:
+        """A face that holds still."""
+        rest = FaceMotion.rest()
+        return IdleMotion(rest.weights, rest.head, rest.body)
 
 
 @dataclass(frozen=True, slots=True)

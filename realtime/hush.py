@@ -1,7 +1,7 @@
 """How an interrupt shuts the mouth: a strength for each frame whose speech was cut off.
 
-Pure. Frames are drawn a look-ahead after their sound went in, so those of dropped speech are still to come: they are
-drawn with less and less mouth, and the frames of what is said next open it again.
+Pure. Frames are seen a look-ahead and more after their sound went in, so those of dropped speech are still to come:
+they have less and less mouth, and the frames of what is said next open it again.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ RAMP_FRAMES = 2
 
 
 class Hush:
-    """The latest interrupt of one session: the frames `first` (drawn next) until `until` (the next to be heard)."""
+    """The latest interrupt of one session: from the first frame that may still change to the next to be heard."""
 
     def __init__(self) -> None:
         self._first = self._until = -(10**9)
 
-    def begin(self, next_chunk: int, look_ahead_chunks: int) -> None:
-        """Speech was dropped just before chunk `next_chunk` was taken in."""
-        first = next_chunk - look_ahead_chunks
+    def begin(self, first: int, next_chunk: int) -> None:
+        """Speech was dropped just before chunk `next_chunk` was taken in; frames before `first` stay as they are."""
         # An interrupt while the mouth is still being held shut does not open it in between.
         if first >= self._until:
             self._first = first

@@ -43,6 +43,11 @@ class MediaSource(Protocol):
         """The next chunk, when its sound is to be sent: a little before its picture. Raises MediaEnded."""
         ...
 
+    def part(self, chunk: MediaChunk, start: int, end: int) -> NDArray[np.int16]:
+        """Samples `start` to `end` of the chunk that `next_audio` gave last. Whoever sends it in parts asks for each
+        when it is sent, for an interrupt may have silenced the rest."""
+        ...
+
     async def next_video(self) -> MediaChunk:
         """The next chunk, when its picture is to be seen. Raises MediaEnded."""
         ...

@@ -7,6 +7,7 @@ A sound leaves one chunk before its picture, because its receiver holds it about
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from enum import Enum
 
@@ -104,6 +105,14 @@ class Playout:
         """The picture of chunk `index`; one that is older than what is shown already is dropped."""
         if index > self._shown:
             self._pictures[index] = picture
+
+    def take_back(self, index: int) -> None:
+        """The picture of chunk `index` is no longer right, and is not to be shown."""
+        self._pictures.pop(index, None)
+
+    def first_due(self, at: float) -> int:
+        """The first chunk that is due at that time or later, and has not been released."""
+        return max(self.next_release, math.ceil((at - self._epoch - self.delay_s) / CHUNK_S - 1e-6))
 
     def sounds_due(self, at: float) -> list[MediaChunk]:
         """The sounds that leave at this time, each once: those whose picture is due `SOUND_LEAD` chunks later."""

@@ -34,6 +34,7 @@ from realtime.other_side import OtherSide
 from realtime.pacing import Pacer
 from realtime.playout import Action, Playout
 from realtime.protocol import Restyle, apply_style
+from realtime.retouch import REDRAW_S, Look, Retouch
 from realtime.shared import Shared
 from realtime.speaker import PcmFeed, Speaker
 from realtime.speech_queue import Utterance
@@ -85,6 +86,7 @@ class Session:
         self._alone_until = self._begun_at + config.connect_timeout_s
         self._playout = Playout(self._begun_at, self._delay_chunks, config.margin_ms / 1000, avatar.picture)
         self._pacer = Pacer(self._playout)
+        self._retouch = Retouch(self._playout, self.motion, self._look, self.begin)
         self._slot = shared.engine.open(secrets.randbits(31), look_ahead_ms, self._on_result, self._on_failure)
 
     def start(self) -> None:
@@ -141,7 +143,8 @@ class Session:
         self.metrics.interrupts.inc()
         self._drop_speech()
         self._playout.hush(fade=not self._audience.hush())
-        self._hush.begin(self._playout.next_take, self._delay_chunks)
+        self._hush.begin(self._playout.first_due(self.now() + REDRAW_S), self._playout.next_take)
+        self._retouch.renew(self.now())
         self.tell({"type": "interrupted"})
 
     async def restyle(self, request: Restyle) -> dict[str, Any]:
@@ -149,6 +152,7 @@ class Session:
         if request.avatar and request.avatar != self._avatar.name:
             self._avatar = await self._shared.load_avatar(request.avatar)
             self._audience.resize(self._avatar.size_px)
+            self._retouch.renew(self.now())
             self.tell(self.hello())
         self._direction.set(apply_style(request.settings, self._direction.own))
         style = asdict(self._direction.own) | {"avatar": self._avatar.name}
@@ -224,20 +228,19 @@ class Session:
         for cue in chunk.cues:
             self._direction.cue(index, cue)
         frame = index - self._delay_chunks
-        style, strength = self._direction.style(frame), self._hush.strength(frame)
+        style, look = self._direction.style(frame), self._retouch.asked(frame)
         heard = max(style.listening, self.other_side.level(now))
-        if strength != 1.0 or heard != style.listening:
-            style = replace(style, mouth=style.mouth * strength, listening=heard)
-        self._slot.submit(index, chunk.speech, self._avatar.generator, style, self._playout.due(frame))
+        if look.strength != 1.0 or heard != style.listening:
+            style = replace(style, mouth=style.mouth * look.strength, listening=heard)
+        self._slot.submit(index, chunk.speech, look.generator, style, self._playout.due(frame))
         self._activity.is_pushed = chunk.origin is Origin.SPEECH
 
     def _on_result(self, result: StepResult) -> None:
         if result.frame is not None:
-            self.motion.put(result.index, result.frame.motion)
             self._latency.ready(result.index, result.ready_at, result.queue_ms, result.frame.stage_ms)
             if result.frame.picture is not None:
                 self._pacer.ready(result.index, result.ready_at)
-                self._playout.put_picture(result.index, result.frame.picture)
+            self._retouch.drawn(result.index, result.frame)
         for message in self._activity.heard(result.heard, result.voice, result.is_speaking, self.now()):
             self.tell(message)
 
@@ -248,6 +251,7 @@ class Session:
         late = self._playout.late - late_before
         self._audience.show(chunk)
         self.motion.release(chunk.index)
+        self._retouch.shown(chunk.index)
         while self._ends and self._ends[0][0] <= chunk.index:
             _tell_end(self._ends.popleft()[1], played=True)
         now = self.now()
@@ -276,6 +280,9 @@ class Session:
         if now - self._begun_at > self.config.max_s:
             hours = self.config.max_s / 3600
             self.begin(self.end("expired", f"a session lasts at most {hours:g} hours; start a new one"))
+
+    def _look(self, frame: int) -> Look:
+        return Look(self._avatar.generator, self._hush.strength(frame))
 
     def _drop_speech(self) -> None:
         self._speaker.cancel()

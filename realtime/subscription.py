@@ -12,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from realtime.media import MediaChunk, MediaEnded
 from realtime.playout import Picture, faded
+from realtime.timebase import AUDIO_CHUNK
 
 BOUND_CHUNKS = 4
 
@@ -38,9 +40,9 @@ class _Queue:
                 self._chunks[0] = replace(self._chunks[0], picture=lost.picture)
         self._wake()
 
-    def hush(self) -> bool:
+    def hush(self, fade: bool) -> bool:
         silent = [replace(chunk, audio=np.zeros_like(chunk.audio)) for chunk in self._chunks]
-        if silent:
+        if silent and fade:
             silent[0] = replace(silent[0], audio=faded(self._chunks[0].audio))
         self._chunks = deque(silent)
         return bool(silent)
@@ -76,6 +78,8 @@ class Subscription:
         self._on_close = on_close
         self._closed = False
         self._audio, self._video = _Queue(), _Queue()
+        self._sent = AUDIO_CHUNK  # samples of the chunk that is being sent
+        self._cut: int | None = None  # where it was silenced
 
     @property
     def dropped(self) -> int:
@@ -93,12 +97,23 @@ class Subscription:
         self._video.put(chunk)
 
     def hush(self) -> bool:
-        """Silences what this viewer has not read yet; whether there was anything."""
-        self._video.hush()
-        return self._audio.hush()
+        """Silences what this viewer has not been sent yet; whether there was anything."""
+        is_sending = self._sent < AUDIO_CHUNK
+        if is_sending and self._cut is None:
+            self._cut = self._sent
+        return self._audio.hush(fade=not is_sending) or is_sending
 
     async def next_audio(self) -> MediaChunk:
-        return await self._audio.get()
+        chunk = await self._audio.get()
+        self._sent, self._cut = 0, None
+        return chunk
+
+    def part(self, chunk: MediaChunk, start: int, end: int) -> NDArray[np.int16]:
+        self._sent = end
+        samples = chunk.audio[start:end]
+        if self._cut is None:
+            return samples
+        return faded(samples) if start == self._cut else np.zeros_like(samples)
 
     async def next_video(self) -> MediaChunk:
         return await self._video.get()

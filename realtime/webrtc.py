@@ -196,7 +196,7 @@ class Peer:
                 # One packet at a time: a receiver's buffer takes a pair for jitter and waits 20 ms longer.
                 if start:
                     await asyncio.sleep(max(0.0, due_s + start / AUDIO_RATE - loop.time()))
-                samples, pts = chunk.audio[start : start + PACKET_SAMPLES], audio_pts(chunk.index) + start
+                samples, pts = self._source.part(chunk, start, start + PACKET_SAMPLES), audio_pts(chunk.index) + start
                 await sender.send_frame([encoder.encode(samples, pts)], pts, audio_level_dbov(samples))
 
     async def _pump_video(self, sender: RtpSender) -> None:

@@ -52,6 +52,9 @@ class FakeSession:
     async def next_audio(self) -> MediaChunk:
         return await self._due("audio")
 
+    def part(self, chunk: MediaChunk, start: int, end: int) -> NDArray[np.int16]:
+        return chunk.audio[start:end]
+
     async def next_video(self) -> MediaChunk:
         return await self._due("video")
 

@@ -148,7 +148,7 @@ class FakePeer:
             self._end("bad offer")
             raise BadOffer("this is not an SDP offer; send the one that the browser made")
         self._tasks = [
-            asyncio.create_task(self._read(self.source.next_audio, self.audio)),
+            asyncio.create_task(self._read(self._next_sound, self.audio)),
             asyncio.create_task(self._read(self.source.next_video, self.video)),
         ]
         asyncio.get_running_loop().call_soon(self.events.on_connected)
@@ -172,6 +172,11 @@ class FakePeer:
     def lose(self) -> None:
         """The network is gone."""
         self._end("connection lost")
+
+    async def _next_sound(self) -> MediaChunk:
+        chunk = await self.source.next_audio()
+        self.source.part(chunk, 0, len(chunk.audio))
+        return chunk
 
     async def _read(self, read: Callable[[], Any], into: list[MediaChunk]) -> None:
         try:

@@ -15,6 +15,8 @@ from models.rates import LOOK_AHEADS_MS, SPEECH_CHUNK, SPEECH_RATE, look_ahead_c
 from models.style import Style
 from models.training.corpus import read_sound
 
+JAW = ARKIT_INDEX["jawOpen"]
+
 
 class MotionPicture:
     """A stand-in for the generator: the "picture" is the motion itself, so that equality is exact and cheap."""
@@ -143,3 +145,13 @@ def test_what_is_not_a_number_leaves_no_trace(avatar, language):
     # 300 ms after the bad chunk the state has recovered.
     for a, b in zip(clean[22:], hurt[22:], strict=True):
         np.testing.assert_allclose(a.motion.weights, b.motion.weights, atol=0.12)
+
+
+def test_a_frame_with_less_mouth_keeps_what_is_not_speech(avatar):
+    frame = max(filter(None, alone(avatar, buzz(2, 1), 1, 80)), key=lambda frame: frame.motion.weights[JAW])
+    assert frame.motion.weights[JAW] > 0.1
+    silent, half, whole = (frame.with_mouth(strength) for strength in (0.0, 0.5, 1.0))
+    np.testing.assert_allclose(whole.weights, frame.motion.weights, atol=1e-6)
+    np.testing.assert_allclose(silent.weights, np.clip(frame.idle.weights, 0, 1))
+    np.testing.assert_allclose(half.weights, (silent.weights + whole.weights) / 2, atol=1e-6)
+    assert half.head is frame.motion.head and half.body is frame.motion.body

@@ -156,11 +156,30 @@ def test_sound_that_is_out_already_is_not_hushed_and_what_follows_fades() -> Non
     assert following.audio[0] == 10_000 and not following.audio[FADE_SAMPLES:].any()
 
 
+def test_a_picture_that_is_taken_back_is_not_shown() -> None:
+    timeline = playout()
+    for index in range(2):
+        timeline.put_sound(sound(index))
+        timeline.put_picture(index, picture(index))
+    timeline.take_back(1)
+    timeline.release()
+    assert timeline.release().picture is None
+
+
+@given(index=st.integers(0, 50), early_ms=st.floats(0, 39.9))
+def test_the_first_chunk_due_from_a_time_on(index: int, early_ms: float) -> None:
+    timeline = playout()
+    assert timeline.first_due(timeline.due(index) - early_ms / 1000) == index
+    timeline.put_sound(sound(0))
+    timeline.release()
+    assert timeline.first_due(timeline.due(0) - 1.0) == 1
+
+
 @pytest.mark.parametrize("look_ahead", [0, 1, 2, 5])
 def test_an_interrupt_shuts_the_mouth_of_dropped_speech_only(look_ahead: int) -> None:
     hush, at = Hush(), 100
     assert all(hush.strength(frame) == 1.0 for frame in range(-5, 100))
-    hush.begin(at, look_ahead)
+    hush.begin(at - look_ahead, at)
     shut = [hush.strength(frame) for frame in range(at - look_ahead, at + 10)]
     assert shut[0] < 1.0 and all(strength == 0.0 for strength in shut[1:look_ahead])
     assert hush.strength(at + 2) == 1.0
@@ -168,8 +187,8 @@ def test_an_interrupt_shuts_the_mouth_of_dropped_speech_only(look_ahead: int) ->
 
 def test_a_second_interrupt_does_not_open_the_mouth_in_between() -> None:
     hush = Hush()
-    hush.begin(100, 5)
-    hush.begin(101, 5)
+    hush.begin(95, 100)
+    hush.begin(96, 101)
     assert max(hush.strength(frame) for frame in range(96, 101)) == 0.0
 
 
@@ -228,3 +247,30 @@ async def test_a_reader_may_give_up_and_another_read_on() -> None:
     await asyncio.gather(reading, return_exceptions=True)
     viewer.put_sound(chunk(5, None))
     assert (await viewer.next_audio()).index == 5
+
+
+async def test_a_hush_silences_the_part_of_a_chunk_that_was_not_sent_yet() -> None:
+    viewer = Subscription((2, 2), None, lambda _: None)
+    viewer.put_sound(MediaChunk(0, sound(10_000), None))
+    chunk_sent = await viewer.next_audio()
+    viewer.put_sound(MediaChunk(1, sound(10_000), None))
+    half = AUDIO_CHUNK // 2
+    assert viewer.part(chunk_sent, 0, half).all()
+    assert viewer.hush() and viewer.hush()
+    rest = viewer.part(chunk_sent, half, AUDIO_CHUNK)
+    assert rest[0] == 10_000 and not rest[FADE_SAMPLES:].any()
+    assert not (await viewer.next_audio()).audio.any()
+
+
+async def test_a_hush_between_two_chunks_fades_the_next_one() -> None:
+    viewer = Subscription((2, 2), None, lambda _: None)
+    viewer.put_sound(MediaChunk(0, sound(10_000), None))
+    viewer.part(await viewer.next_audio(), 0, AUDIO_CHUNK)
+    assert not viewer.hush()
+    viewer.put_sound(MediaChunk(1, sound(10_000), None))
+    assert viewer.hush()
+    following = await viewer.next_audio()
+    assert following.audio[0] == 10_000 and not following.audio[FADE_SAMPLES:].any()
+    assert not viewer.part(following, AUDIO_CHUNK // 2, AUDIO_CHUNK).any()
+    viewer.put_sound(MediaChunk(2, sound(10_000), None))
+    assert viewer.part(await viewer.next_audio(), 0, AUDIO_CHUNK).all()

@@ -37,8 +37,12 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    settings = config(tmp_path, resume_s=0.4, ping_timeout_s=1.0, margin_ms=30, speech_queue_s=2.0, max_viewers=3)
+async def stage(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """Its parameter, if it has one, is the margin in ms: how long pictures wait that are ready."""
+    margin_ms = getattr(request, "param", 30)
+    settings = config(
+        tmp_path, resume_s=0.4, ping_timeout_s=1.0, margin_ms=margin_ms, speech_queue_s=2.0, max_viewers=3
+    )
     made, peers, avatar = service(replace(settings, server=replace(settings.server, drain_s=0.2)))
     await made.start()
     yield Stage(made, peers, avatar)
@@ -104,6 +108,38 @@ async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -
     # Four chunks are 160 ms; what was on its way at the interrupt is among them.
     assert all(jaw == 0 for _, jaw in levels(peer)[seen + 4 :])
     assert peer.of_type("interrupted") and peer.of_type("spoken") == spoken
+
+
+@pytest.mark.parametrize("stage", [240], indirect=True)
+async def test_an_interrupt_shuts_the_mouth_of_pictures_that_are_drawn_already(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    peer.events.on_message({"type": "motion", "on": True})
+    await session.speak("a long text", None)
+    await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 3)
+    seen, told = len(peer.video), len(peer.of_type("motion"))
+    session.interrupt()
+    await until(lambda: len(peer.video) > seen + 12)
+    jaws = [jaw for _, jaw in levels(peer)[seen - 1 :]]
+    # Six were drawn and waited: the next may be too near, then one half open; the speech after would have gone on.
+    assert jaws[0] > 100 and jaws[3:] == [0] * len(jaws[3:])
+    jaw = peer.of_type("motion_header")[0]["columns"].index("jawOpen")
+    motions = peer.of_type("motion")[told + 3 : told + 10]
+    assert [frame["values"][jaw] for frame in motions] == [0] * 7
+
+
+@pytest.mark.parametrize("stage", [240], indirect=True)
+async def test_another_avatar_does_not_wait_for_pictures_that_are_drawn_already(stage: Stage) -> None:
+    session, peer = await stage.begin()
+    await session.speak("a long text", None)
+    await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 1)
+    seen = len(peer.video)
+    await session.restyle(Restyle({}, "otto"))
+    await until(lambda: len(peer.video) > seen + 8)
+    faces = [int(chunk.picture[0, 0, 0]) for chunk in peer.video[seen:] if chunk.picture is not None]
+    assert 20 in faces[:3] and faces == sorted(faces)
+    late = session.metrics.registry.get_sample_value("mouthpiece_late_pictures_total") or 0
+    spoken = [pair for pair in levels(peer) if pair[0] > 100]
+    assert len(spoken) > 6 and sum(abs(sound - jaw) > 6 for sound, jaw in spoken) <= late
 
 
 async def test_what_was_cut_off_at_its_very_end_has_not_been_spoken(stage: Stage) -> None:
