@@ -16,6 +16,7 @@ from models.lid_skin import (
     HIDDEN_LEAST,
     HIDDEN_MOST,
     Array,
+    above_gloss,
     blurred,
     grid,
     lid_skin,
@@ -95,7 +96,7 @@ def build_eye(photo_bgr: NDArray[np.uint8], points: NDArray[np.floating], left: 
     inner = np.minimum(columns - corners[0], corners[1] - columns)
     taper = smoothstep((inner + 0.02 * unit) / (0.06 * unit)).astype(np.float32)
     closing = _smile_line(lower, corners) + 0.006 * unit * taper
-    skin_from = lightest(patch, upper, (-HIDDEN_LEAST, -HIDDEN_MOST), unit)
+    skin_from = above_gloss(patch, lightest(patch, upper, (-HIDDEN_LEAST, -HIDDEN_MOST), unit), unit)
     lid = lid_skin(patch, skin_from, upper, lower, corners, unit)
     lashes, colour = lowered_lashes(patch, lid, upper, lower, closing, corners, unit)
     iris = points[list(names["iris"])] - origin

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from models.eyes import Eyes
 from models.mouth import MouthInterior
 
-FORMAT_VERSION = 18
+FORMAT_VERSION = 19
 
 HEAD_STEP = 4
 """Nodes of the displacement grid between two nodes of the coarser grid on which the head turns."""

@@ -19,8 +19,14 @@ RIM = 0.035
 UNDER = 0.02
 """Height of the lower rim with its lashes."""
 
-HIDDEN_LEAST, HIDDEN_MOST, BESIDE = 0.018, 0.075, 0.035
+HIDDEN_LEAST, HIDDEN_MOST, BESIDE = 0.018, 0.075, 0.06
 """How far liner and lashes reach above the upper rim, at least and at most, and beside the corners."""
+
+LINER_DARK, SKIN_LIGHT = 0.6, 0.75
+"""How light a liner is at most, of the skin beyond it, and that skin at least, of the lightest beside the rim."""
+
+GLOSS_HEIGHT, GLOSS_LEAST = 0.03, (0.15, 0.27)
+"""Height of the gloss on a lid, in eye distances, and how much darker the skin above it is from where it counts."""
 
 MEMBRANE_ROUNDS = 24
 
@@ -70,15 +76,32 @@ def lid_skin(
 def lightest(patch: NDArray[np.uint8], rim: Array, between: tuple[float, float], unit: float) -> Array:
     """(w,) rows where the skin beside a rim is lightest, at distances `between` (eye distances, down is positive).
 
-    Liner, lashes and their shadow are dark; what is near counts for more.
+    Liner, lashes and their shadow are dark; what is near counts for more. What is lighter on this side of a liner is
+    not skin but the white of the eye: in drawings rims lie far from their landmarks.
     """
     offsets = np.linspace(*between, 14) * unit
     light = cv2.GaussianBlur(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), 0.01 * unit)
     at = (rim[None] + offsets[:, None]).astype(np.float32)
     column = np.broadcast_to(np.arange(len(rim), dtype=np.float32), at.shape).copy()
     seen = cv2.remap(light, column, at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    best = offsets[(seen - 0.12 * seen.std() * np.abs(offsets / unit / RIM)[:, None]).argmax(0)]
+    score = seen - 0.12 * seen.std() * np.abs(offsets / unit / RIM)[:, None]
+    index, darkest = np.arange(len(offsets))[:, None], seen.argmin(0)
+    beyond = np.where(index >= darkest, seen, 0).max(0)
+    liner = (seen.min(0) < LINER_DARK * beyond) & (beyond > SKIN_LIGHT * seen.max(0))
+    best = offsets[np.where(liner & (index < darkest), -np.inf, score).argmax(0)]
     return rim + blurred(best.astype(np.float32), 0.03 * unit)
+
+
+def above_gloss(patch: NDArray[np.uint8], skin_from: Array, unit: float) -> Array:
+    """(w,) rows of the skin above the lashes, moved up past a lid's gloss, where it has some: it must not stay behind
+    as a bright ring when the lid comes down."""
+    light = cv2.GaussianBlur(cv2.cvtColor(patch, cv2.COLOR_BGR2GRAY).astype(np.float32), (0, 0), 0.01 * unit)
+    rows = np.stack([skin_from, skin_from - GLOSS_HEIGHT * unit]).astype(np.float32)
+    column = np.broadcast_to(np.arange(len(skin_from), dtype=np.float32), rows.shape).copy()
+    gloss, above = cv2.remap(light, column, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    darker = 1 - above / np.maximum(gloss, 1)
+    share = smoothstep((darker - GLOSS_LEAST[0]) / (GLOSS_LEAST[1] - GLOSS_LEAST[0])).astype(np.float32)
+    return skin_from - GLOSS_HEIGHT * unit * blurred(share, 0.03 * unit)
 
 
 def _membrane(patch: NDArray[np.uint8], hidden: NDArray[np.bool_], soft: float) -> Array:
