@@ -30,7 +30,8 @@ MEAN, WITHIN, SHARE = 0.1, 4, 0.9995
 
 
 @cache
-def generator(name: str, size: int = 512) -> FrameGenerator:
+def generator(name: str, size: int = 256) -> FrameGenerator:
+    """A shipped face, in small pictures where their size does not matter."""
     photo = cv2.imread(str(AVATARS / name / "photo.jpg"))
     return FrameGenerator(enroll(np.asarray(photo, np.uint8), LandmarkModel("cpu"), size).identity)
 

@@ -86,7 +86,7 @@ def test_a_program_repeats_itself(device: str) -> None:
 
 @on_devices
 def test_a_step_of_many_faces_and_sizes_with_little_room(device: str) -> None:
-    faces = [generator("iris"), generator("freya"), generator("kofi", 256), generator("kofi")]
+    faces = [generator("iris"), generator("freya"), generator("kofi", 128), generator("kofi")]
     random = np.random.default_rng(9)
     drawing = Drawing(device, bound_bytes=2 * slot_bytes(room_for(faces[0])), most_rows=2)
     for _ in range(2):

@@ -10,6 +10,7 @@ from models.blendshapes import ARKIT_INDEX, FaceMotion
 from models.enroll import Enrolment, enroll
 from models.generator import FrameGenerator
 from models.landmarks import LandmarkModel
+from tests.gpu_faces import generator
 
 FACES = Path(__file__).resolve().parents[1] / "bench" / "faces"
 SAID = {
@@ -50,12 +51,11 @@ def test_a_hard_face_is_enrolled_and_opens_and_shuts_its_mouth(name: str, finder
     assert frame.shape == (256, 256, 3)
 
 
-def test_a_face_speaks_at_1024_pixels(finder: LandmarkModel) -> None:
-    photo = cv2.imread(str(FACES.parents[1] / "models" / "avatars" / "kofi" / "photo.jpg"))
-    identity = enroll(np.asarray(photo, np.uint8), finder, 1024).identity
+def test_a_face_speaks_at_1024_pixels() -> None:
+    face = generator("kofi", 1024)
     weights = np.zeros(len(ARKIT_INDEX), np.float32)
     weights[ARKIT_INDEX["jawOpen"]] = 0.3
-    frame = FrameGenerator(identity).render(FaceMotion(weights, np.full(6, 0.02, np.float32)))
+    frame = face.render(FaceMotion(weights, np.full(6, 0.02, np.float32)))
     assert frame.shape == (1024, 1024, 3)
-    x, y = identity.upper_line.mean(0).astype(int)
+    x, y = face.identity.upper_line.mean(0).astype(int)
     assert frame[y + 4 : y + 60, x - 60 : x + 60].min() < 60  # the mouth is open
