@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.style import FEELINGS, LOOKS, STYLE_NAMES, Style, StyleError
-from server import STYLE_HELP
+from realtime.arguments import STYLE_HELP
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from typing import Any
 
 import pytest
 
-import server
 from models.style import FEELINGS, LOOKS, Style
+from realtime.arguments import parser
+from realtime.commands import manner
 from realtime.identities import AvatarStore
 from realtime.protocol import NewSession
 from tests import fakes
 from tests.fake_media import until
 
-PAGE = Path(server.__file__).parent / "web_client"
+PAGE = Path(__file__).parent.parent / "web_client"
 OTHER: dict[str, Any] = {
     "mouth": 0.5,
     "head": 0.25,
@@ -42,8 +43,8 @@ def test_flags(name: str) -> None:
     value = OTHER[name]
     flag = [f"--no-{name}"] if value is False else [f"--{name}", str(value)]
     for command in (["render", "--out", "x.mp4", "--avatar", "iris"], ["motion", "--out", "x.csv"]):
-        options = server.parser().parse_args([*command, "--audio", "x.wav", *flag])
-        assert server._manner(options, Style()) == Style(**{name: value})
+        options = parser().parse_args([*command, "--audio", "x.wav", *flag])
+        assert manner(options, Style()) == Style(**{name: value})
 
 
 @every_setting
