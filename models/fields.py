@@ -8,6 +8,9 @@ continued across the lip line as if the other lip were not there. They agree out
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -70,15 +73,31 @@ def interpolate(values: NDArray[np.float32], triangles: NDArray[np.int32], raste
     return out
 
 
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Continues fields beyond where they are `known` (h, w). nearest: (h, w), flat index of the nearest such node."""
+
+    known: NDArray[np.bool_]
+    nearest: NDArray[np.int64]
+
+    @staticmethod
+    def of(known: NDArray[np.bool_]) -> Continuation:
+        _, label = cv2.distanceTransformWithLabels(
+            (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+        )
+        where = np.zeros(label.max() + 1, np.int64)
+        where[label[known]] = np.flatnonzero(known)
+        return Continuation(known, where[label])
+
+    def __call__(self, values: NDArray[np.float32], blur_nodes: float) -> NDArray[np.float32]:
+        """(h, w, c) with unknown nodes taken from the nearest known one and blurred."""
+        filled = values.reshape(-1, values.shape[-1])[self.nearest]
+        return np.where(self.known[..., None], values, blurred(filled, blur_nodes))
+
+
 def continued(values: NDArray[np.float32], known: NDArray[np.bool_], blur_nodes: float) -> NDArray[np.float32]:
-    """(h, w, c) with unknown nodes taken from the nearest known one and blurred."""
-    _, label = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    where = np.zeros(label.max() + 1, np.int64)
-    where[label[known]] = np.flatnonzero(known)
-    filled = values.reshape(-1, values.shape[-1])[where[label]]
-    return np.where(known[..., None], filled, blurred(filled, blur_nodes))
+    """The same for one field (h, w, c)."""
+    return Continuation.of(known)(values, blur_nodes)
 
 
 def filled_outline(outline: NDArray[np.floating], box: Box, step: int) -> NDArray[np.bool_]:
@@ -152,10 +171,7 @@ def build_layers(
     raster = rasterise(points, depth, triangles, base_box, step)
     seen = raster.triangle >= 0
     head = filled_outline(oval, base_box, step)
-    moved = displacements(model, fit)
-    values = interpolate(moved.reshape(len(points), -1), triangles, raster)
     at = node_positions(base_box, step)
-    values = np.concatenate([values, _closings(*lips, at, unit_px)], 2)
 
     side = lip_side(model)[triangles[raster.triangle]]
     upper, lower = lips
@@ -174,21 +190,53 @@ def build_layers(
     apart = np.clip(distance / WIDE_BLUR, 0, 1)[..., None]
     narrow, wide = 0.03 * unit_px / step, WIDE_BLUR * unit_px / step
 
-    def finished(known: NDArray[np.bool_], box: Box) -> NDArray[np.float32]:
-        rows = slice(box.top - base_box.top, box.bottom - base_box.top)
-        columns = slice(box.left - base_box.left, box.right - base_box.left)
-        part, inside = values[rows, columns], head[rows, columns]
-        lips = continued(part, known[rows, columns], narrow)
-        if not inside.all():
-            share = apart[rows, columns]
-            lips = continued(lips, inside, narrow) * (1 - share) + continued(lips, inside, wide) * share
-        smooth = blurred(lips, 0.8) * fade[rows, columns]
-        return np.ascontiguousarray(smooth.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3))
+    def finishing(known: NDArray[np.bool_], box: Box) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+        """What continues fields (h, w, c), known over base_box, over `box`."""
+        area = np.s_[box.top - base_box.top : box.bottom - base_box.top,
+                     box.left - base_box.left : box.right - base_box.left]  # fmt: skip
+        over_lips, over_face = Continuation.of(known[area]), Continuation.of(head[area])
+        ends_inside, share, faded = head[area].all(), apart[area], fade[area]
+
+        def finish(values: NDArray[np.float32]) -> NDArray[np.float32]:
+            lips = over_lips(np.ascontiguousarray(values[area]), narrow)
+            if not ends_inside:
+                lips = over_face(lips, narrow) * (1 - share) + over_face(lips, wide) * share
+            return blurred(lips, 0.8) * faded
+
+        return finish
 
     height = upper.upper_px + 0.1 * unit_px
     low, high = upper.points.min(0) - height, lower.points.max(0) + np.array([height, 0.25 * unit_px])
     upper_box = box_around(low, high, step, nodes)
-    return Layers(finished(known_base, base_box), finished(known_upper, upper_box), base_box, upper_box)
+    layers = [(box, finishing(known, box)) for box, known in ((base_box, known_base), (upper_box, known_upper))]
+
+    moved = displacements(model, fit)
+    moving = np.flatnonzero(moved.any((0, 2))).tolist()
+    closings = _closings(upper, lower, at, unit_px)
+    count = moved.shape[1] + closings.shape[2] // 2
+    fields = [np.zeros((count, *box.shape, 2), np.float32) for box, _ in layers]
+
+    def fill(weights: list[int]) -> None:
+        """Two fields at a time: four channels, which stay in a core's cache and suit OpenCV."""
+        if weights[0] < moved.shape[1]:
+            values = interpolate(np.ascontiguousarray(moved[:, weights]).reshape(len(points), -1), triangles, raster)
+        else:
+            first = 2 * (weights[0] - moved.shape[1])
+            values = closings[..., first : first + 2 * len(weights)]
+        for (box, finish), of_layer in zip(layers, fields, strict=True):
+            done = finish(values)
+            of_layer[weights] = done.reshape(*box.shape, -1, 2).transpose(2, 0, 1, 3)
+
+    later = list(range(moved.shape[1], count))
+    pairs = [some[i : i + 2] for some in (moving, later) for i in range(0, len(some), 2)]
+    with ThreadPoolExecutor(threads(), thread_name_prefix="fields") as pool:
+        list(pool.map(fill, pairs))
+    return Layers(fields[0], fields[1], base_box, upper_box)
+
+
+def threads() -> int:
+    """One for each core that the calling thread may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _closings(upper: LipLine, lower: LipLine, at: NDArray[np.float32], unit_px: float) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ Fit, lip line, displacement fields of both layers, lip contours, head depth and 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -16,7 +17,7 @@ from models.body import body_hold
 from models.curves import smoothstep
 from models.eyes import Eyes
 from models.face_model import FaceModel
-from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles
+from models.fields import Layers, blurred, build_layers, continued, interpolate, rasterise, skin_triangles, threads
 from models.fit import FACE_OVAL, FaceFit, eye_distance, fit_face
 from models.generator import FrameGenerator
 from models.identity import HEAD_STEP, Identity
@@ -164,7 +165,15 @@ def _prepared(
     step, unit = step_px(size), eye_distance(points)
     nodes = size // step
     on_photo, depth = projected(model, fit)
-    layers = build_layers(model, fit, on_photo, depth, points[list(FACE_OVAL)], lips, unit, nodes, step)
+    oval = points[list(FACE_OVAL)]
+    # What needs no fields is made beside them.
+    with ThreadPoolExecutor(threads(), thread_name_prefix="enroll") as pool:
+        inside = pool.submit(MouthInterior.build, model, fit, picture, teeth) if alive else None
+        textures = pool.submit(_textures, picture, points, lips, unit)
+        eyes = pool.submit(Eyes.build, picture, points) if alive else None
+        head = pool.submit(_head, model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
+        body = pool.submit(body_hold, picture, oval, points[CHIN], unit, -(-size // (HEAD_STEP * step)))
+        layers = build_layers(model, fit, on_photo, depth, oval, lips, unit, nodes, step)
     upper_contour, lower_contour = _contours(layers, lips, step)
     gain = jaw_gain((lower_contour - upper_contour)[JAW_OPEN] @ lips[0].down / unit)
     for moves in (layers.base, layers.upper, upper_contour, lower_contour):
@@ -176,8 +185,8 @@ def _prepared(
         more = narrowing_gain((ends[0] - ends[1]) / lips[0].width_px, narrowing) - 1
         for moves, share in ((layers.base, near[0]), (layers.upper, near[1]), (upper_contour, 1), (lower_contour, 1)):
             moves[index] += (more * share * (moves[index] @ across))[..., None] * across
-    base_texture, upper_texture, lit_texture = _textures(picture, points, lips, unit)
-    depth_px, hold = _head(model, fit, on_photo, depth, lips[1], unit, size, HEAD_STEP * step)
+    base_texture, upper_texture, lit_texture = textures.result()
+    depth_px, hold = head.result()
     centre, _ = model.project(HEAD_CENTRE_CM, fit.pose)
     return Identity(
         picture=picture,
@@ -197,11 +206,11 @@ def _prepared(
         closing=_closing(lips, unit),
         depth_px=depth_px.astype(np.float16),
         hold=hold.astype(np.float16),
-        body=body_hold(picture, points[list(FACE_OVAL)], points[CHIN], unit, len(hold)).astype(np.float16),
+        body=body.result().astype(np.float16),
         centre_px=centre[0],
         unit_px=unit,
-        mouth=_mouth(model, fit, picture, lips[0], gain, teeth) if alive else None,
-        eyes=Eyes.build(picture, points) if alive else None,
+        mouth=_placed(inside.result(), fit, lips[0], gain, teeth) if inside else None,
+        eyes=eyes.result() if eyes else None,
     )
 
 
@@ -212,11 +221,8 @@ def _near_mouth(line: LipLine, at: NDArray[np.float32], unit: float) -> NDArray[
     return np.asarray(1 - smoothstep((np.hypot(aside, below) / unit - LIPS_REACH) / (NARROWING_REACH - LIPS_REACH)))
 
 
-def _mouth(
-    model: FaceModel, fit: FaceFit, picture: NDArray[np.uint8], line: LipLine, gain: float, teeth: OwnTeeth | None
-) -> MouthInterior:
+def _placed(mouth: MouthInterior, fit: FaceFit, line: LipLine, gain: float, teeth: OwnTeeth | None) -> MouthInterior:
     """The inside of the mouth, its teeth placed where the photo shows them, else by the line between the lips."""
-    mouth = MouthInterior.build(model, fit, picture, teeth)
     factor = np.where(np.arange(len(ARKIT_NAMES)) == JAW_OPEN, gain, 1)[:, None].astype(np.float32)
     edge = line.points[COLUMNS // 2 - 1 : COLUMNS // 2 + 1].mean(0)
     below_cm = INCISORS_BELOW_CM

@@ -44,8 +44,9 @@ class Layer:
     ) -> None:
         self.texture, self._shown, self._step, self._scale = texture, shown, step, scale
         # Nodes that no weight moves are neither added up nor inverted: they are a third of the box.
-        self._box = _moved(fields, box)
-        self._groups = [_group(fields, np.array(rows), box, step) for rows in groups if fields[rows].any()]
+        moving = _moving(fields)
+        self._box = _moved(moving, box)
+        self._groups = [_group(fields, moving, np.array(rows), box, step) for rows in groups if moving[rows].any()]
         nodes = node_positions(shown.relative_to(self._box), 1)
         self._nodes = np.ascontiguousarray(np.moveaxis(nodes, -1, 0))
         self._columns, self._rows = (
@@ -89,18 +90,27 @@ class Layer:
         return field
 
 
-def _moved(fields: NDArray[np.floating], box: Box) -> Box:
-    """The nodes of `box` that some field moves, and a ring around them."""
-    rows, columns = (np.flatnonzero(fields.any(axis=others)) for others in ((0, 2, 3), (0, 1, 3)))
+def _moving(fields: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """(W, h, w) whether a field moves a node. By the bits of half floats, without their sign: numpy compares these
+    slowly, and a loading avatar is waited for."""
+    bits = np.ascontiguousarray(fields, np.float16).view(np.uint32)
+    return np.asarray((bits & np.uint32(0x7FFF7FFF))[..., 0] != 0)
+
+
+def _moved(moving: NDArray[np.bool_], box: Box) -> Box:
+    """The nodes of `box` that are `moving` in any field (W, h, w), and a ring around them."""
+    rows, columns = (np.flatnonzero(moving.any(axis=others)) for others in ((0, 2), (0, 1)))
     first_x, last_x, first_y, last_y = (int(edge) for edge in (columns[0], columns[-1], rows[0], rows[-1]))
     inner = Box(box.left + first_x, box.top + first_y, box.left + last_x + 1, box.top + last_y + 1)
     return inner.grown(1).within(box)
 
 
-def _group(fields: NDArray[np.floating], rows: NDArray[np.intp], box: Box, step: int) -> _Group:
-    """Those of the weights `rows` that move anything."""
-    rows = rows[fields[rows].any(axis=(1, 2, 3))]
-    moved = _moved(fields[rows], box)
+def _group(
+    fields: NDArray[np.floating], moving: NDArray[np.bool_], rows: NDArray[np.intp], box: Box, step: int
+) -> _Group:
+    """Those of the weights `rows` that move anything. moving: (W, h, w), the nodes that each moves."""
+    rows = rows[moving[rows].any(axis=(1, 2))]
+    moved = _moved(moving[rows], box)
     ys, xs = moved.relative_to(box).slices
     planes = np.moveaxis(fields[rows, ys, xs].astype(np.float32), -1, 1) / np.float32(step)
     return _Group(rows, moved, planes.reshape(len(rows), -1))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from models import fields, identity_builder
 from models.blendshapes import FaceMotion
 from models.enroll import Enrolment, EnrolmentError, FaceTooSmallError, NoFaceError, enroll, framed, framing
 from models.generator import FrameGenerator
@@ -35,6 +36,15 @@ def codes(result: Enrolment) -> dict[str, str]:
 
 def test_the_avatar_has_the_asked_size(enrolment: Enrolment) -> None:
     assert enrolment.identity.picture.shape == (SIZE, SIZE, 3)
+
+
+def test_an_identity_is_the_same_on_one_core_and_on_many(enrolment: Enrolment, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = fields.threads()
+    for module in (fields, identity_builder):
+        monkeypatch.setattr(module, "threads", lambda: 1 if here > 1 else 4)
+    again = enroll(*photo_with(landmarks(pose(PHOTO)), faces=2), size_px=SIZE).identity
+    for name in ("base_fields", "upper_fields", "base_texture", "lit_texture", "depth_px", "hold", "body"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(enrolment.identity, name))
 
 
 def test_the_largest_of_several_faces_is_taken_and_said(enrolment: Enrolment) -> None:
