@@ -141,7 +141,8 @@ def watch_connecting(connection: RTCPeerConnection, on_failure: Callable[[Except
 def read_datagrams(connection: RTCPeerConnection, hear: Callable[[bytes], None]) -> None:
     """The connection's RTP reaches `hear`, decrypted, in the turn of the event loop that read it; aiortc would pass it
     through a queue to a task, and parse what nobody asks for. Empty datagrams, at which aiortc would end the
-    connection, are left out. All else goes its way. To be called before the connection is made."""
+    connection, and RTP that comes before the keys are left out. All else goes its way. To be called before the
+    connection is made; aiortc's receivers hear no RTP then."""
     for transport in _transports(connection):
         _read_datagrams(transport, hear)
 
@@ -156,13 +157,14 @@ def _read_datagrams(transport: Any, hear: Callable[[bytes], None]) -> None:
         transport, heard = its(), tell()
         if not data or transport is None or heard is None:
             return
-        if transport._rx_srtp is None or not 127 < data[0] < 192 or is_rtcp(data):
+        if not 127 < data[0] < 192 or is_rtcp(data):
             queue_up(back(), data, component)
             return
         transport._RTCDtlsTransport__rx_packets += 1
         transport._RTCDtlsTransport__rx_bytes += len(data)
-        with contextlib.suppress(pylibsrtp.Error):
-            heard(transport._rx_srtp.unprotect(data))
+        if transport._rx_srtp is not None:
+            with contextlib.suppress(pylibsrtp.Error):
+                heard(transport._rx_srtp.unprotect(data))
 
     ice.data_received = received
 

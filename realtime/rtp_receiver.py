@@ -45,10 +45,10 @@ class MicrophoneReceiver:
 
     def hear(self, data: bytes) -> None:
         """A decrypted RTP packet, as it came; one that cannot be read is left out."""
-        with contextlib.suppress(ValueError):
-            self._take(unpack_rtp(data))
-
-    def _take(self, packet: Any) -> None:
+        try:
+            packet: Any = unpack_rtp(data)  # has the fields that aiortc's statistics read
+        except ValueError:
+            return
         codec = self._payload_types.get(packet.payload_type)
         if not self._enabled or self._reports is None or codec is None or not packet.payload:
             return
@@ -104,7 +104,8 @@ class MicrophoneReceiver:
             dlsr=min(int(since_s * 65536), 0xFFFFFFFF),
         )
 
-    # What aiortc calls. Names and behaviour are RTCRtpReceiver's (tests/test_aiortc_contract.py).
+    # What aiortc calls. Names and behaviour are RTCRtpReceiver's (tests/test_aiortc_contract.py). RTP itself comes by
+    # `aiortc_seam.read_datagrams`.
 
     @property
     def track(self) -> Any:
@@ -143,6 +144,3 @@ class MicrophoneReceiver:
         if isinstance(packet, RtcpSrPacket):
             middle = packet.sender_info.ntp_timestamp >> 16 & 0xFFFFFFFF
             self._sender_report = {packet.ssrc: (middle, time.monotonic())}
-
-    async def _handle_rtp_packet(self, packet: Any, arrival_time_ms: int) -> None:
-        self._take(packet)

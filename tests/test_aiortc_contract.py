@@ -46,9 +46,9 @@ async def test_our_sender_has_all_that_aiortc_asks_of_one():
 async def test_our_receiver_has_all_that_aiortc_asks_of_one():
     ours = MicrophoneReceiver(None, JitterConfig(), lambda samples, at: None)
     missing = {name for name in names_used_on("receiver") if not hasattr(ours, name)}
-    assert missing == set()
-    theirs = inspect.signature(RTCRtpReceiver._handle_rtp_packet)
-    assert list(theirs.parameters) == list(inspect.signature(MicrophoneReceiver._handle_rtp_packet).parameters)
+    assert missing == {"_handle_rtp_packet"}, "RTP does not come that way: seam.read_datagrams"
+    theirs = inspect.signature(RTCRtpReceiver._handle_rtcp_packet)
+    assert list(theirs.parameters) == list(inspect.signature(MicrophoneReceiver._handle_rtcp_packet).parameters)
 
 
 async def test_a_transceiver_takes_our_sender_and_receiver():
@@ -91,7 +91,7 @@ async def test_sound_is_heard_in_the_turn_that_read_it_and_all_else_goes_its_way
     assert "receiver.data_received(data, self.local_candidate.component)" in inspect.getsource(StunProtocol)
     seam.read_datagrams(connection, ear.hear)
     ice.data_received(b"\x80\x60before the keys", 1)
-    assert not ear.heard and ice._queue.get_nowait() == (b"\x80\x60before the keys", 1)
+    assert not ear.heard and ice._queue.empty()
 
     class Keys:
         def unprotect(self, data: bytes) -> bytes:
@@ -103,7 +103,7 @@ async def test_sound_is_heard_in_the_turn_that_read_it_and_all_else_goes_its_way
     for data in (b"\x80\x60sound", b"", b"\x80\x60forged"):
         ice.data_received(data, 1)
     assert ear.heard == [b"\x80\x60SOUND"] and ice._queue.empty()
-    assert seam.packets_received(connection) == 2
+    assert seam.packets_received(connection) == 3
     for data in (b"\x80\xc8report", b"\x16dtls"):
         ice.data_received(data, 1)
         assert ice._queue.get_nowait() == (data, 1)
