@@ -1,12 +1,17 @@
 """Earlier weights as the start of a wider network, so that a longer training need not begin again.
 
-Reads an exported ONNX file (`phoneme_export`, or its predecessor without a voice head); touches nothing else. Units are
-added as copies that share what their original passed on (Net2WiderNet: Chen, Goodfellow & Shlens, ICLR 2016), so the
-wider network says nearly the same; only the statistics of its layer norms move.
+Reads exported ONNX files: of `phoneme_export`, or of torch's exporter, which wrote them before. Units are added as
+copies that share what their original passed on (Net2WiderNet: Chen, Goodfellow & Shlens, ICLR 2016), so the wider
+network says nearly the same; only the statistics of its layer norms move.
+
+    python -m models.training.phoneme_growth OLD NEW
+
+writes the network of OLD anew, in the form that `phoneme_export` gives it today.
 """
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from models import mel
+from models.training.phoneme_export import dequantized, export
 from models.training.phoneme_network import PhonemeNetwork
 
 Weights = dict[str, NDArray[np.float32]]
@@ -25,6 +32,25 @@ def exported_weights(file: Path) -> Weights:
     """The parameters of an exported network, by their names in `PhonemeNetwork`."""
     graph = onnx.load(file).graph
     values = {i.name: numpy_helper.to_array(i).astype(np.float32) for i in graph.initializer}
+    return _of_bytes(graph, values) if "windows" in values else _of_torch(graph, values)
+
+
+def _of_bytes(graph: onnx.GraphProto, values: Weights) -> Weights:
+    """From what `phoneme_export` writes: constants by their names, matrices as bytes, kernels as they are used."""
+    found = dict(values)
+    for node in graph.node:
+        if node.op_type == "MatMulNBits":
+            columns = next(attribute.i for attribute in node.attribute if attribute.name == "K")
+            name = node.input[1].removesuffix("_bytes")
+            found[name] = dequantized(values[node.input[1]], values[node.input[2]], columns)
+    first = values["first.weight"]
+    found["first.weight"] = first.reshape(-1, mel.BANDS, first.shape[1]).transpose(2, 1, 0)
+    for name in (name for name in values if name.endswith("along.weight")):
+        found[name] = values[name][values[name].any(axis=1)].T[:, None]
+    return found
+
+
+def _of_torch(graph: onnx.GraphProto, values: Weights) -> Weights:
     for node in graph.node:
         if node.op_type in ("Cast", "Identity") and node.input[0] in values:
             values[node.output[0]] = values[node.input[0]]
@@ -56,6 +82,12 @@ def restored(file: Path) -> PhonemeNetwork:
     )
     grow(weights, network, seed=0)
     return network.eval()
+
+
+def exported_bias(file: Path) -> torch.Tensor:
+    """The bias (15,) that an exported network was given."""
+    odds = next(i for i in onnx.load(file).graph.initializer if i.name == "viseme_odds")
+    return torch.from_numpy(np.log(numpy_helper.to_array(odds)))
 
 
 def grow(weights: Weights, network: PhonemeNetwork, seed: int) -> list[str]:
@@ -120,3 +152,15 @@ def _inputs(value: NDArray[np.float32], copies: _Copies) -> NDArray[np.float32]:
 def _in_torch_order(value: NDArray[np.float32]) -> NDArray[np.float32]:
     gates = np.split(value, 3)
     return np.concatenate([gates[i] for i in _GATES])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("old", type=Path, metavar="OLD")
+    parser.add_argument("new", type=Path, metavar="NEW")
+    options = parser.parse_args()
+    export(restored(options.old), options.new, exported_bias(options.old))
+
+
+if __name__ == "__main__":
+    main()
