@@ -1,16 +1,33 @@
-"""Short programs run beside live sessions: started without holding the event loop up, on whichever core is free.
+"""What is done beside live sessions, on whichever core is free: short programs, and long work in a thread.
 
-Touches threads and child processes. uvloop's own way to start one stops the loop for 8 ms, and a media process that is
-pinned to a core would share that core with its children.
+Touches threads and child processes. A media process that is pinned to a core would share that core with them; and
+uvloop's own way to start a program stops its loop for 8 ms.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
-from collections.abc import Sequence
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from realtime import cores
+
+T = TypeVar("T")
+
+
+async def work(do: Callable[..., T], *given: Any, niceness: int = 0) -> T:
+    """What `do` returns, which runs in a thread of its own. niceness: how far this yields to others, as in `nice`, with
+    the threads that it starts; 0 where this process has sessions, which would wait while it holds the interpreter."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=_step_aside, initargs=(niceness,))
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, do, *given)
+    finally:
+        thread.shutdown(wait=False)
 
 
 async def run(command: Sequence[str], given: bytes) -> tuple[int, bytes, bytes]:
@@ -25,6 +42,12 @@ async def run(command: Sequence[str], given: bytes) -> tuple[int, bytes, bytes]:
         await asyncio.to_thread(child.wait)
         raise
     return child.returncode, out, err
+
+
+def _step_aside(niceness: int) -> None:
+    cores.unpin()
+    if niceness and sys.platform == "linux":  # elsewhere it would be the whole process's
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -142,6 +142,11 @@ class Front:
         index = int(found[1]) if found and len(found[1]) < 4 else 0
         return self._processes[index if index < len(self._processes) else 0]
 
+    def _emptiest(self) -> list[Process]:
+        """The processes that are ready, the emptiest first."""
+        ready = [process for process in self._processes if process.is_ready]
+        return sorted(ready, key=lambda process: process.sessions / process.capacity)
+
     async def _begin(self, request: web.Request) -> web.StreamResponse:
         """A new session goes to the emptiest process, a resumed one to its own."""
         body = await request.read()
@@ -152,9 +157,8 @@ class Front:
                 token = str(said.get("resume_token") or "") if isinstance(said, dict) else ""
         if token:
             return await passing.forward(request, self._of(token).http, body)
-        ready = [process for process in self._processes if process.is_ready]
         refusal: MouthpieceError = Busy("no media process is ready; try again in a moment")
-        for process in sorted(ready, key=lambda process: process.sessions / process.capacity):
+        for process in self._emptiest():
             process.sessions += 1
             process.sent += 1
             try:
@@ -174,12 +178,15 @@ class Front:
         if parts[1] == "warm":
             raise web.HTTPNotFound
         process = self._of(parts[2]) if parts[1] == "sessions" and len(parts) > 2 else self._processes[0]
+        if parts[1] == "avatars" and request.method == "POST":
+            # Enrolment takes a second or two of a process: of the one that fewest sessions would notice it in.
+            process = next(iter(self._emptiest()), process)
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await passing.carry_socket(request, process.http, is_live=request.path.endswith("/motion"))
         answer = await passing.forward(request, process.http, request.content if request.body_exists else None)
         if parts[1] == "avatars" and request.method in ("POST", "DELETE") and answer.status < 300:
             name = parts[2] if len(parts) > 2 else answer.headers.get("Location", "/avatars/").split("/")[2]
-            for other in self._processes[1:]:
+            for other in [other for other in self._processes if other is not process]:
                 with contextlib.suppress(aiohttp.ClientError):
                     async with other.http.delete(f"/warm/{name}"):
                         pass

@@ -1,6 +1,6 @@
 """Avatars ready to draw: the most recently used ones stay warm, within a bound of bytes.
 
-Touches the event loop and its thread pool. Two sessions of one avatar share it; two that ask for a cold one at the
+Touches the event loop and threads. Two sessions of one avatar share it; two that ask for a cold one at the
 same time wait for the same loading. An avatar on air is pinned by being held: it may be put out of the cache to make
 room, but whoever asks for it gets the same one.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from models.blendshapes import FaceMotion
 from models.generator import FrameGenerator
 from models.identity import Identity
+from realtime import beside
 from realtime.metrics import Metrics
 
 
@@ -90,7 +91,7 @@ class IdentityCache:
         loading = self._loading.get(name)
         if loading is None:
             began = asyncio.get_running_loop().time()
-            loading = asyncio.ensure_future(asyncio.to_thread(self._load, name))
+            loading = asyncio.ensure_future(beside.work(self._load, name))
             self._loading[name] = loading
             loading.add_done_callback(lambda done: self._loaded(name, done, began))
         return loading

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from models.by_hand import Anchors
 from models.style import Style
-from realtime import protocol
+from realtime import beside, protocol
 from realtime.errors import BadRequest
 from realtime.forms import read_form
 from realtime.service import SERVICE
@@ -21,6 +21,8 @@ from realtime.service import SERVICE
 NAME_BYTES = 200
 POINTS_BYTES = 2000
 TITLE_CHARS = 60
+NICENESS = 10
+"""How far enrolment yields to the sessions of other media processes."""
 
 
 def add_routes(app: web.Application) -> None:
@@ -41,8 +43,10 @@ async def _add(request: web.Request) -> web.Response:
     service = request.app[SERVICE]
     upload = await _upload(request, service.config.avatars.max_upload_bytes)
     async with service.enrolling:
-        avatar = await asyncio.to_thread(
-            service.store.add, upload.photo, upload.name, upload.title, None, upload.points
+        avatar = await beside.work(
+            service.store.add,
+            *(upload.photo, upload.name, upload.title, None, upload.points),
+            niceness=0 if service.engine.sessions else NICENESS,
         )
     service.avatars.prefetch(avatar.name)
     return web.json_response(avatar.body(), status=201, headers={"Location": f"/avatars/{avatar.name}"})

@@ -124,6 +124,14 @@ def media_processes(front: int) -> list[int]:
     return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
+async def loaded(http: aiohttp.ClientSession) -> dict[str, float]:
+    """Avatars that each process has loaded."""
+    async with http.get("/metrics") as answer:
+        families = {family.name: family for family in text_string_to_metric_families(await answer.text())}
+    samples = families["mouthpiece_avatar_load_seconds"].samples
+    return {sample.labels["process"]: sample.value for sample in samples if sample.name.endswith("_count")}
+
+
 async def until_there_are(processes: int, http: aiohttp.ClientSession) -> None:
     for _ in range(400):
         async with http.get("/healthz") as answer:
@@ -190,12 +198,24 @@ async def test_two_processes_serve_as_one_and_a_dead_one_is_replaced(served: tup
         async with http.delete(path) as answer:
             assert answer.status == 204
     await clients[4].close()
-    # An avatar is one for all, whichever process made it.
+    # An avatar is one for all, whichever process made it: the one with the fewest sessions.
+    watching = Client()
+    async with http.post("/sessions", data=await watching.offer(), headers=SDP) as answer:
+        busy = answer.headers["Location"].split("/")[2][1]
+    before = await loaded(http)
     form = aiohttp.FormData()
     form.add_field("photo", photo(), filename="ana.png")
     form.add_field("name", "ana")
     async with http.post("/avatars", data=form) as answer:
         assert answer.status == 201, await answer.text()
+    after = before
+    for _ in range(400):
+        after = await loaded(http)
+        if after != before:
+            break
+        await asyncio.sleep(0.02)
+    assert [process for process in after if after[process] != before[process]] == [{"0": "1", "1": "0"}[busy]]
+    await watching.close()
     for _ in range(2):
         client = Client()
         async with http.post("/sessions?avatar=ana", data=await client.offer(), headers=SDP) as answer:
