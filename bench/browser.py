@@ -76,6 +76,11 @@ async def report(page: Page) -> dict[str, Any]:
     return await page.evaluate("report()")
 
 
+def sure_flashes(seen: dict[str, Any]) -> list[dict[str, float]]:
+    """Of a report: the flashes whose first picture the page cannot have missed. `at`, `received`: ms."""
+    return [flash for flash in seen["flashes"] if not flash["unseen"]]
+
+
 def clock_error_ms(seen: dict[str, Any]) -> float | None:
     """Of a report: how far the stamps of sound were ever from the page's clock. Beyond 2 ms, do not trust its times."""
     return round(max(map(abs, seen["waits"])), 1) if seen["waits"] else None

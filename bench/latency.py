@@ -24,7 +24,7 @@ from playwright.async_api import Page
 
 from bench import plots, sounds
 from bench.beats import PERIOD_S, STARTS_S, pair, trend
-from bench.browser import CHROMIUM, chromium_page, clock_error_ms, probe_site, report
+from bench.browser import CHROMIUM, chromium_page, clock_error_ms, probe_site, report, sure_flashes
 from bench.network import Faults, bad_network
 from bench.results import percentiles, save, table
 from bench.servers import face_server, flash_server
@@ -66,7 +66,7 @@ async def _listen(page: Page, url: str, seconds: float) -> dict[str, Any]:
         raise SystemExit(f"no picture came ({seen['state']}); bench/results/server.log may say why")
     since = seen["frames"][0]["at"] + WARM_UP_MS
     spoken = np.asarray(seen["spoken"])
-    flashes = {flash["at"]: flash["received"] for flash in seen["flashes"]}
+    flashes = {flash["at"]: flash["received"] for flash in sure_flashes(seen)}
     flashed = pair(spoken, list(flashes), 0, LONGEST_MS)
     came, shown = np.array([flashes.get(at, np.nan) for at in flashed]) - spoken, flashed - spoken
     heard = pair(spoken, seen["heard"], 0, LONGEST_MS) - spoken

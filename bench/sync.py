@@ -16,7 +16,7 @@ import numpy as np
 
 from bench import plots
 from bench.beats import pair, trend
-from bench.browser import chromium_page, clock_error_ms, inbound, report
+from bench.browser import chromium_page, clock_error_ms, inbound, report, sure_flashes
 from bench.results import percentiles, save, table
 from bench.servers import flash_server
 from realtime.aiortc_seam import VIDEO_CODECS
@@ -41,7 +41,7 @@ async def measure(seconds: float, size: int, codec: str) -> dict[str, Any]:
         seen = await report(page)
     since = seen["frames"][0]["at"] + WARM_UP_S * 1000
     beeps = np.asarray([at for at in seen["heard"] if at > since])
-    skews = pair(beeps, [flash["at"] for flash in seen["flashes"]], -WITHIN_MS, WITHIN_MS) - beeps
+    skews = pair(beeps, [flash["at"] for flash in sure_flashes(seen)], -WITHIN_MS, WITHIN_MS) - beeps
     beeps, skews = beeps[np.isfinite(skews)], skews[np.isfinite(skews)]
     moved = trend(beeps, skews)
     return {
