@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("psutil")  # the `bench` extra
 
-from bench import network, soak
+from bench import interrupt, network, soak
 from bench.network import Faults
 
 
@@ -59,3 +59,10 @@ def test_growth_is_the_trend_and_not_two_readings() -> None:
     noisy = [(cycles, 1000 + (5 if cycles % 20 else -5)) for cycles in range(0, 100, 10)]
     assert abs(soak._trend(noisy)) <= 5
     assert soak._trend([(cycles, 1000 + cycles) for cycles in range(0, 100, 10)]) == pytest.approx(90)
+
+
+def test_a_mouth_is_shut_when_no_open_one_follows() -> None:
+    jaws = [(40.0 * i, jaw) for i, jaw in enumerate([0.2, 0.3, 0.1, 0.0, 0.2, 0.01, 0.0, 0.0, 0.3])]
+    assert interrupt.shut_after(jaws, 30.0, 310.0) == 200.0
+    assert interrupt.shut_after(jaws, 110.0, 310.0) is None  # shut already when it was asked for
+    assert interrupt.shut_after(jaws, 30.0, 90.0) is None  # not shut in this time
