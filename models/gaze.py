@@ -24,9 +24,11 @@ LARGE_DEG = 5.0
 FIRST_FRAME_SHARE = 0.65
 """A saccade of some degrees takes 40 to 60 ms: most of it lies in its first frame."""
 
-AWAY_SPEAKING, AWAY_LISTENING = 0.72, 0.34
-LESS_AWAY_HEARING = 0.5
-"""Share of the glances away that somebody saves who is spoken to: 75 % of listening is spent looking at the speaker."""
+AWAY_SPEAKING, AWAY_SILENT = 0.72, 0.55
+"""Chance that a look at the viewer ends in a glance away."""
+
+LESS_AWAY_HEARING = 0.35
+"""Share of those glances that somebody saves who is spoken to: 75 % of listening is spent looking at the speaker."""
 
 SHIFT_SIDE_DEG, SHIFT_UP_DEG = 1.3, 0.9
 LID_PER_DEG_DOWN = 0.014
@@ -75,7 +77,7 @@ def gaze_step(
 def _next(index: int, engaged: float, heard: float, look: str, state: GazeState) -> GazeState:
     seed, count = state.seed, state.count + 1
     where, side, up, far = (draw(seed, stream, count) for stream in (_WHERE, _SIDE, _UP, _FAR))
-    leaving = (AWAY_LISTENING + engaged * (AWAY_SPEAKING - AWAY_LISTENING)) * (1 - heard * LESS_AWAY_HEARING)
+    leaving = (AWAY_SILENT + engaged * (AWAY_SPEAKING - AWAY_SILENT)) * (1 - heard * LESS_AWAY_HEARING)
     away = look == "free" and not state.away and where < leaving
     if away:
         # Speakers look aside and up, listeners aside and down.
