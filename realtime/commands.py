@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import csv
 import json
-import os
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
 
 def serve(options: argparse.Namespace) -> None:
     """The page and the sessions, until a signal ends them."""
-    # Before NumPy is loaded: OpenBLAS' second thread waits by spinning, which costs a live session a whole core, and
-    # inference and enrolment calling it at once from two threads can lock each other out for good.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     given = {"server.host": options.host, "server.port": options.port, "server.processes": options.processes}
     config = _config(options, given)
     from realtime import cores

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -51,6 +53,11 @@ def pictures(film):
 
 
 @needs_espeak
+def test_settings_of_arithmetic_come_before_its_library():
+    asked = "import sys, server; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", asked], cwd=Path(server.__file__).parent, check=False).returncode == 0
+
+
 def test_text_and_a_stored_avatar_become_a_film(tmp_path):
     photo = AVATARS / "iris"
     assert run("enroll", "--photo", next(photo.glob("photo.*")), "--name", "me") == 0
