@@ -52,12 +52,12 @@ def pictures(film):
         return [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
 
 
-@needs_espeak
 def test_settings_of_arithmetic_come_before_its_library():
     asked = "import sys, server; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], cwd=Path(server.__file__).parent, check=False).returncode == 0
 
 
+@needs_espeak
 def test_text_and_a_stored_avatar_become_a_film(tmp_path):
     photo = AVATARS / "iris"
     assert run("enroll", "--photo", next(photo.glob("photo.*")), "--name", "me") == 0
