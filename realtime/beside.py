@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 async def work(do: Callable[..., T], *given: Any, niceness: int = 0) -> T:
     """What `do` returns, which runs in a thread of its own. niceness: how far this yields to others, as in `nice`, with
-    the threads that it starts; 0 where this process has sessions, which would wait while it holds the interpreter."""
+    the threads that it starts."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="beside", initializer=_step_aside, initargs=(niceness,))
     try:
         return await asyncio.get_running_loop().run_in_executor(thread, do, *given)
