@@ -159,8 +159,8 @@ class Client:
                 self.sound.append((time_s, frame.to_ndarray().reshape(-1, 2).mean(axis=1).astype(np.int16)))
 
 
-async def until(condition: Any, timeout_s: float = 10.0) -> None:
-    """Wait until `condition()` holds; AssertionError if it does not in time."""
+async def until(condition: Any, timeout_s: float = 30.0) -> None:
+    """Wait until `condition()` holds; AssertionError if it does not in time, of which a busy machine takes much."""
     end_s = asyncio.get_running_loop().time() + timeout_s
     while not condition():
         assert asyncio.get_running_loop().time() < end_s, f"still not true after {timeout_s} s"

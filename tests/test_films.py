@@ -72,7 +72,7 @@ async def film_of(client: TestClient, **fields: Any) -> str:
     return answer.headers["Location"]
 
 
-async def ended(client: TestClient, place: str, patience_s: float = 10) -> dict[str, Any]:
+async def ended(client: TestClient, place: str, patience_s: float = 30) -> dict[str, Any]:
     for _ in range(round(patience_s * 50)):
         said = await (await client.get(place)).json()
         if said["state"] in ("done", "failed"):

@@ -112,7 +112,7 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, i
         async with aiohttp.ClientSession(found[0].replace("localhost", "127.0.0.1")) as client:
             yield client, server.pid
         server.send_signal(signal.SIGTERM)
-        _, words = await asyncio.wait_for(server.communicate(), 20)
+        _, words = await asyncio.wait_for(server.communicate(), 60)
         assert server.returncode == 0 and words.decode().count("stopped; ") == 2, words.decode()
     finally:
         if server.returncode is None:
@@ -133,7 +133,7 @@ async def loaded(http: aiohttp.ClientSession) -> dict[str, float]:
 
 
 async def until_there_are(processes: int, http: aiohttp.ClientSession) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         async with http.get("/healthz") as answer:
             if answer.status == 200 and (await answer.json())["processes"] == processes:
                 return
@@ -168,10 +168,10 @@ async def test_two_processes_serve_as_one_and_a_dead_one_is_replaced(served: tup
             assert answer.status == 204
         async with http.ws_connect(f"{path}/audio") as socket:
             await socket.send_str('{"type": "hello", "format": "s16le", "rate": 16000, "channels": 1}')
-            assert json.loads((await socket.receive(timeout=5)).data) == {"type": "ready"}
+            assert json.loads((await socket.receive(timeout=20)).data) == {"type": "ready"}
         async with http.ws_connect(f"{path}/motion") as socket:
-            columns = (await socket.receive_json(timeout=5))["columns"]
-            assert len(await socket.receive_bytes(timeout=5)) == 4 + 4 * len(columns)
+            columns = (await socket.receive_json(timeout=20))["columns"]
+            assert len(await socket.receive_bytes(timeout=20)) == 4 + 4 * len(columns)
         again = Client()
         async with http.post("/sessions", json={"sdp": await again.offer(), "resume_token": token}) as answer:
             assert answer.status == 201 and answer.headers["Location"] == path

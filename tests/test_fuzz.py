@@ -176,7 +176,7 @@ def test_any_talk_on_the_socket_leaves_the_session_as_it_was(site: Site, said: l
         # The session is as good as before: it takes the next socket's hello.
         async with site.http.ws_connect(f"{path}/audio") as socket:
             await socket.send_str('{"type": "hello", "format": "s16le", "rate": 16000, "channels": 1}')
-            answered = await socket.receive(timeout=5)
+            answered = await socket.receive(timeout=20)
             assert answered.type is aiohttp.WSMsgType.TEXT and json.loads(answered.data) == {"type": "ready"}
         async with site.http.delete(path) as answer:
             assert answer.status == 204

@@ -171,13 +171,13 @@ async def test_pcm_is_played_and_flushed(site: Site) -> None:
         assert await socket.receive_json() == {"type": "ready"}
         await socket.send_bytes(tone(0.4).tobytes())
         await socket.send_json({"type": "flush"})
-        assert await socket.receive_json(timeout=3) == {"type": "flushed", "interrupted": False}
+        assert await socket.receive_json(timeout=20) == {"type": "flushed", "interrupted": False}
         heard = np.concatenate([chunk.audio for chunk in site.peers.last.audio])
         assert np.abs(heard.astype(int)).max() > 10_000
         await socket.send_bytes(tone(1.5).tobytes())
         await socket.send_json({"type": "flush"})
         await socket.send_json({"type": "clear"})
-        answers = [await socket.receive_json(timeout=3) for _ in range(2)]
+        answers = [await socket.receive_json(timeout=20) for _ in range(2)]
         assert {"type": "cleared"} in answers and {"type": "flushed", "interrupted": True} in answers
 
 
@@ -204,7 +204,7 @@ async def test_the_end_of_a_session_closes_its_pcm(site: Site) -> None:
         await socket.send_json(HELLO)
         await socket.receive_json()
         assert (await site.client.delete(path)).status == 204
-        assert (await socket.receive(timeout=3)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
+        assert (await socket.receive(timeout=20)).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
 
 
 async def test_motion_leaves_by_a_socket(site: Site) -> None:
@@ -212,14 +212,14 @@ async def test_motion_leaves_by_a_socket(site: Site) -> None:
     await refusal(await site.client.get(f"{path}/motion"), 400)
     await refusal(await site.client.get("/sessions/gone/motion"), 404)
     async with site.client.ws_connect(f"{path}/motion") as socket:
-        told = await socket.receive_json(timeout=3)
+        told = await socket.receive_json(timeout=20)
         assert told["type"] == "motion_header" and told["fps"] == 25 and f"/sessions/{told['session']}" == path
-        frames = [await socket.receive_bytes(timeout=3) for _ in range(5)]
+        frames = [await socket.receive_bytes(timeout=20) for _ in range(5)]
         assert {len(frame) for frame in frames} == {4 + 4 * len(told["columns"])}
         indices = [int.from_bytes(frame[:4], "little") for frame in frames]
         assert indices == list(range(indices[0], indices[0] + 5))
         assert (await site.client.delete(path)).status == 204
-        while (message := await socket.receive(timeout=3)).type is WSMsgType.BINARY:
+        while (message := await socket.receive(timeout=20)).type is WSMsgType.BINARY:
             pass
         assert message.type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
 
@@ -228,14 +228,14 @@ async def test_a_motion_socket_that_is_not_read_loses_the_oldest(site: Site) -> 
     path, frames = await site.begin(), 4000
     session = site.service.sessions.find(path.split("/")[-1])
     async with site.client.ws_connect(f"{path}/motion") as socket:
-        await socket.receive_json(timeout=3)
+        await socket.receive_json(timeout=20)
         for index in range(10_000, 10_000 + frames):
             session.motion.put(index, FaceMotion.rest())
             session.motion.release(index)
             await asyncio.sleep(0)
         received = []
         while not received or received[-1] < 10_000 + frames - 1:
-            received.append(int.from_bytes((await socket.receive_bytes(timeout=3))[:4], "little"))
+            received.append(int.from_bytes((await socket.receive_bytes(timeout=20))[:4], "little"))
         received = [index for index in received if index >= 10_000]
         assert received == sorted(received) and len(received) < frames
 
