@@ -146,7 +146,10 @@ def lively(changes: list[float]) -> float:
 
 LOUD, SILENT = 0.01, 0.001
 
-WATCH = """async ([seconds, [left, top, width, height]]) => {
+PATIENCE = 6
+"""How many times as long a page that shows few pictures is watched: a busy machine."""
+
+WATCH = """async ([seconds, [left, top, width, height], least, longest]) => {
   const video = document.getElementById("avatar").video;
   const context = new AudioContext();
   const analyser = new AnalyserNode(context, {fftSize: 2048});
@@ -158,7 +161,7 @@ WATCH = """async ([seconds, [left, top, width, height]]) => {
   let before = null;
   const end = performance.now() + seconds * 1000;
   await new Promise((resolve) => {
-    setTimeout(resolve, seconds * 1000);  // a picture that stands still must not hold the test
+    setTimeout(resolve, longest * 1000);  // a picture that stands still must not hold the test
     const look = () => {
       const [w, h] = [video.videoWidth, video.videoHeight];
       brush.drawImage(video, left * w, top * h, width * w, height * h, 0, 0, 48, 48);
@@ -170,7 +173,8 @@ WATCH = """async ([seconds, [left, top, width, height]]) => {
         seen.state.push(document.getElementById("frame")?.dataset.state ?? "");
       }
       before = grey;
-      if (performance.now() < end) video.requestVideoFrameCallback(look);
+      if (performance.now() < end || seen.change.length < least) video.requestVideoFrameCallback(look);
+      else resolve();
     };
     video.requestVideoFrameCallback(look);
   });
@@ -179,6 +183,7 @@ WATCH = """async ([seconds, [left, top, width, height]]) => {
 }"""
 
 
-async def watch(page: Page, seconds: float, part: tuple[float, float, float, float]) -> Seen:
-    """What the page shows and plays for so long."""
-    return Seen(**await page.evaluate(WATCH, [seconds, list(part)]))
+async def watch(page: Page, seconds: float, part: tuple[float, float, float, float], least: int = 0) -> Seen:
+    """What the page shows and plays for so long, and longer where it has shown fewer than `least` frames by then."""
+    longest = seconds * (PATIENCE if least else 1)
+    return Seen(**await page.evaluate(WATCH, [seconds, list(part), least, longest]))

@@ -49,7 +49,7 @@ async def server(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def starting_server(tmp_path_factory):
-    """The whole program gets ready while the page is tested."""
+    """The whole program gets ready while the page is tested, first in what needs no even flow of pictures and sound."""
     server = RealServer(tmp_path_factory.mktemp("whole"))
     yield server
     server.stop()
@@ -124,29 +124,6 @@ async def test_the_page_loads_quietly_and_from_one_place(browser, server):
         assert len(pictures) >= 3 and all(pictures)
         assert await page.locator("#voice option").count() > 1
         assert page.complaints == [] and elsewhere == []
-
-
-async def test_the_microphone_moves_the_picture_and_comes_back_as_sound(page):
-    await page.get_by_role("button", name="Start talking").click()
-    await _picture(page)
-    seen = await watch(page, 6, BAR)
-    assert len(seen.change) > 30, "the picture stands still"
-    assert lively(seen.amid_sound()) > 5 > 1 > lively(seen.amid_silence())
-    assert {"listening", "speaking"} <= set(seen.state)
-    assert await page.evaluate(MUTED), "one's own voice must not come back"
-    await page.get_by_role("button", name="Hear yourself").click()
-    assert not await page.evaluate(MUTED)
-    await expect(page.locator("#delay")).to_have_text(re.compile(r"^\d+ ms$"))
-    assert page.complaints == []
-
-
-async def test_mute_silences_the_microphone(page):
-    await page.get_by_role("button", name="Start talking").click()
-    await page.get_by_role("button", name="Mute").click()
-    await _picture(page)
-    await expect(page.get_by_role("button", name="Unmute")).to_have_attribute("aria-pressed", "true")
-    await page.wait_for_timeout(800)
-    assert max((await watch(page, 3, BAR)).loudness) < 0.001
 
 
 async def test_escape_interrupts_at_once(page):
@@ -281,7 +258,30 @@ async def test_a_lost_connection_is_made_again(page, server):
     await expect(page.get_by_role("alert")).to_contain_text("Trying again")
     await _state(page, "idle")
     assert len(places) == 3 and places[2] != places[0]
-    assert len((await watch(page, 0.5, BAR)).change) > 5
+    assert len((await watch(page, 0.5, BAR, least=6)).change) > 5
+
+
+async def test_the_microphone_moves_the_picture_and_comes_back_as_sound(page):
+    await page.get_by_role("button", name="Start talking").click()
+    await _picture(page)
+    seen = await watch(page, 6, BAR, least=110)
+    assert len(seen.change) > 100, "the picture stands still"
+    assert lively(seen.amid_sound()) > 5 > 1 > lively(seen.amid_silence())
+    assert {"listening", "speaking"} <= set(seen.state)
+    assert await page.evaluate(MUTED), "one's own voice must not come back"
+    await page.get_by_role("button", name="Hear yourself").click()
+    assert not await page.evaluate(MUTED)
+    await expect(page.locator("#delay")).to_have_text(re.compile(r"^\d+ ms$"))
+    assert page.complaints == []
+
+
+async def test_mute_silences_the_microphone(page):
+    await page.get_by_role("button", name="Start talking").click()
+    await page.get_by_role("button", name="Mute").click()
+    await _picture(page)
+    await expect(page.get_by_role("button", name="Unmute")).to_have_attribute("aria-pressed", "true")
+    await page.wait_for_timeout(800)
+    assert max((await watch(page, 3, BAR)).loudness) < 0.001
 
 
 async def test_the_obs_link_shows_the_picture_alone(page, server):
@@ -294,8 +294,8 @@ async def test_the_obs_link_shows_the_picture_alone(page, server):
     view = await page.context.new_page()
     await view.goto(link)
     await _picture(view)
-    seen = await watch(view, 1.5, BAR)
-    assert len(seen.change) > 8 and max(seen.loudness) > 0.01
+    seen = await watch(view, 1.5, BAR, least=25)
+    assert len(seen.change) > 20 and max(seen.loudness) > 0.01
     background = await view.evaluate("getComputedStyle(document.body).backgroundColor")
     assert background == "rgba(0, 0, 0, 0)" and await view.inner_text("body") == ""
     await view.close()
@@ -362,7 +362,7 @@ async def test_a_recording_becomes_a_film_to_keep(whole_page):
 async def test_the_microphone_moves_the_real_mouth(whole_page):
     await whole_page.get_by_role("button", name="Start talking").click()
     await _picture(whole_page)
-    seen = await watch(whole_page, 6.5, MOUTH)
+    seen = await watch(whole_page, 6.5, MOUTH, least=110)
     assert lively(seen.amid_sound()) > 2 * lively(seen.amid_silence())
 
 
