@@ -16,17 +16,18 @@ LISTENING_S = 1.0
 
 class Activity:
     """state: `idle`, `listening` (a microphone is open) or `speaking`. microphone_at: when its sound last came in.
-    is_pushed: whether what is played now is text or PCM."""
+    is_pushed: whether what is played now is text or PCM. is_speaking: whether what was heard last is speech."""
 
     def __init__(self) -> None:
         self.state = "idle"
         self.microphone_at = float("-inf")
-        self.is_pushed = False
+        self.is_pushed = self.is_speaking = False
 
     def heard(
         self, index: int, events: Iterable[VoiceEvent], is_speaking: bool, now: float
     ) -> Iterator[dict[str, Any]]:
         """What is to be told about chunk `index`, as voice detection heard it."""
+        self.is_speaking = is_speaking
         for event in events:
             kind = "speech_started" if isinstance(event, SpeechStarted) else "speech_stopped"
             yield {"type": kind, "index": index}

@@ -23,6 +23,10 @@ class Hush:
             self._first = first
         self._until = next_chunk
 
+    def hold(self, chunk: int) -> None:
+        """Chunk `chunk` is taken in, and still not to be spoken."""
+        self._until = chunk + 1
+
     def strength(self, frame: int) -> float:
         """How far speech may move the mouth in this frame, 0..1."""
         shutting = 1 - (frame - self._first + 1) / RAMP_FRAMES

@@ -139,8 +139,13 @@ class Session:
         return PcmFeed(self._inbox.speech)
 
     def interrupt(self) -> None:
-        """Drops all speech that waits, silences what is on its way out and shuts the mouth."""
+        """Drops all speech that waits, silences what is on its way out and shuts the mouth.
+
+        Who speaks into the microphone is not heard until his next pause: the rest of what he says was meant too.
+        """
         self.metrics.interrupts.inc()
+        if self._activity.is_speaking and not self._activity.is_pushed:
+            self._inbox.hold()
         self._drop_speech()
         self._playout.hush(fade=not self._audience.hush())
         self._hush.begin(self._playout.first_due(self.now() + REDRAW_S), self._playout.next_take)
@@ -220,6 +225,8 @@ class Session:
         """A chunk goes in: to be played later, and to the models."""
         index, now = self._playout.next_take, self.now()
         chunk = self._inbox.take()
+        if self._inbox.is_held and chunk.origin is Origin.MICROPHONE:
+            self._hush.hold(index)
         self._playout.put_sound(chunk.sound)
         self._speaker.made_room()
         self._ends.extend((index, utterance) for utterance in chunk.ended)
@@ -241,6 +248,7 @@ class Session:
             if result.frame.picture is not None:
                 self._pacer.ready(result.index, result.ready_at)
             self._retouch.drawn(result.index, result.frame)
+        self._inbox.heard(result.is_speaking)
         for message in self._activity.heard(result.heard, result.voice, result.is_speaking, self.now()):
             self.tell(message)
 

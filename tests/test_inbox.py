@@ -294,3 +294,17 @@ def test_nothing_in_is_silence_out_in_both_rates() -> None:
     assert chunk.origin is Origin.SILENCE and chunk.received_at is None
     assert chunk.sound.shape == (AUDIO_CHUNK,) and not chunk.sound.any()
     assert chunk.speech.shape == (AUDIO_CHUNK // DECIMATION,) and not chunk.speech.any()
+
+
+def test_a_held_microphone_is_heard_by_the_models_alone_until_a_pause() -> None:
+    inbox = Inbox(500, 30.0, 0)
+    inbox.hold()
+    for tick, is_speaking in enumerate([True, False, True, False, False, False]):
+        assert inbox.is_held
+        inbox.microphone.push(np.full(AUDIO_CHUNK, LOUD, np.int16), tick * AUDIO_CHUNK, tick * 0.04)
+        chunk = inbox.take()
+        assert chunk.origin is Origin.MICROPHONE and not chunk.sound.any() and chunk.speech.any()
+        inbox.heard(is_speaking)
+    assert not inbox.is_held
+    inbox.microphone.push(np.full(AUDIO_CHUNK, LOUD, np.int16), 6 * AUDIO_CHUNK, 0.24)
+    assert inbox.take().sound.any()

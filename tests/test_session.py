@@ -20,7 +20,7 @@ from realtime.service import Service
 from realtime.session import Session
 from realtime.timebase import AUDIO_CHUNK
 from tests.fake_media import until
-from tests.fakes import FakeAvatar, FakePeer, FakePeers, config, service, tone
+from tests.fakes import FakeAvatar, FakeListener, FakePeer, FakePeers, config, service, tone
 
 OFFER = NewSession("v=0\r\n")
 
@@ -108,6 +108,32 @@ async def test_an_interrupt_silences_at_once_and_shuts_the_mouth(stage: Stage) -
     # Four chunks are 160 ms; what was on its way at the interrupt is among them.
     assert all(jaw == 0 for _, jaw in levels(peer)[seen + 4 :])
     assert peer.of_type("interrupted") and peer.of_type("spoken") == spoken
+
+
+async def test_who_speaks_into_the_microphone_is_heard_again_after_his_next_pause(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage.service.engine, "_listener", FakeListener())
+    session, peer = await stage.begin()
+    loud = (tone(0.02, 0.99) * 32767).astype(np.int16)
+    says = {"now": loud}
+
+    async def speak() -> None:
+        for at in range(0, 10**6, 960):
+            peer.events.on_microphone(says["now"], at)
+            await asyncio.sleep(0.02)
+
+    speaker = asyncio.create_task(speak())
+    await until(lambda: sum(sound > 100 for sound, _ in levels(peer)) > 5)
+    seen = len(peer.video)
+    session.interrupt()
+    await until(lambda: len(peer.video) > seen + 20)
+    assert all(pair == (0, 0) for pair in levels(peer)[seen + 5 :])
+    says["now"] = np.zeros(960, np.int16)
+    await asyncio.sleep(0.3)
+    seen, says["now"] = len(peer.video), loud
+    await until(lambda: sum(sound > 100 and jaw > 100 for sound, jaw in levels(peer)[seen:]) > 5)
+    speaker.cancel()
 
 
 @pytest.mark.parametrize("stage", [240], indirect=True)
