@@ -71,6 +71,8 @@ def parse_offer(offer: str) -> sdp.SessionDescription:
             raise BadOffer("The offer has no Opus; allow audio/opus.")
         if media.kind == "video" and not names & {name.lower() for name in VIDEO_CODECS}:
             raise BadOffer("The offer has neither H.264 nor VP8; allow video/H264 or video/VP8.")
+        if any(not 0 <= candidate.port < 1 << 16 for candidate in media.ice_candidates):
+            raise BadOffer("The offer has a candidate whose port is none; send what createOffer() made.")
         if media.dtls is None or not media.dtls.fingerprints:
             raise BadOffer("The offer has no DTLS fingerprint; send what RTCPeerConnection.createOffer() made.")
     return description

@@ -56,7 +56,8 @@ async def test_pictures_and_sound_share_one_timeline_and_the_microphone_arrives_
     assert len(heard) > 96_000
     found = [_likeness(heard, VOICE[start : start + 9600], start) for start in range(9600, 86_400, 9600)]
     assert np.mean(np.array(found) > 0.9) >= 0.75, "a busy machine may conceal a packet here and there, no more"
-    assert peer.stats().microphone.lost <= 6
+    counts = peer.stats().microphone
+    assert counts.lost <= 0.08 * counts.received
 
 
 async def test_sender_reports_put_both_tracks_on_one_clock():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
 import weakref
 
@@ -45,6 +46,7 @@ BAD = {
     "no rtcp-mux": lambda o: without(o, "a=rtcp-mux"),
     "two videos": lambda o: o + o[o.index("m=video") : o.index("m=application")],
     "bundle of nothing": lambda o: o.replace("a=group:BUNDLE 0", "a=group:BUNDLE 7"),
+    "no such port": lambda o: re.sub(r"(a=candidate:\S+ \d \S+ \d+ \S+) \d+", r"\1 70000", o),
     "strange section": lambda o: o.replace("m=video", "m=image"),
 }
 
