@@ -19,6 +19,19 @@ from realtime import cores
 
 T = TypeVar("T")
 
+WAITING_THREADS = 8
+"""Threads for what waits: for a disk, a program, another thread."""
+
+
+def keep_waiting_threads() -> None:
+    """Gives the running event loop its threads for `asyncio.to_thread`, all of them now: of the pool that it would make
+    itself, one more comes whenever so many wait at once as never before, and looks like a leak."""
+    pool = ThreadPoolExecutor(WAITING_THREADS, thread_name_prefix="waiting")
+    all_there = threading.Barrier(WAITING_THREADS)
+    for _ in range(WAITING_THREADS):
+        pool.submit(all_there.wait)
+    asyncio.get_running_loop().set_default_executor(pool)
+
 
 async def work(do: Callable[..., T], *given: Any, niceness: int = 0) -> T:
     """What `do` returns, which runs in a thread of its own. niceness: how far this yields to others, as in `nice`, with

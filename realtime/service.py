@@ -16,7 +16,7 @@ import cv2
 from aiohttp import web
 
 from models.generator import FrameGenerator
-from realtime import capacity, cores, memory
+from realtime import beside, capacity, cores, memory
 from realtime.config import Config
 from realtime.engine import LEAST_MEASURED, Engine, Stepper
 from realtime.errors import MouthpieceError
@@ -209,6 +209,7 @@ async def _orphaned(stop: asyncio.Event) -> None:
 async def _serve(config: Config, build: Build, place: Place | None) -> None:
     from realtime.routes import create_app
 
+    beside.keep_waiting_threads()
     service = build(config, place=place) if place else build(config)
     await service.start()
     stop, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,6 +25,14 @@ async def test_long_work_answers_and_fails_as_it_would_here() -> None:
     assert await beside.work(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         await beside.work(divmod, 7, 0)
+
+
+async def test_threads_that_wait_are_there_from_the_start() -> None:
+    beside.keep_waiting_threads()
+    there = threading.active_count()
+    meet = threading.Barrier(beside.WAITING_THREADS)
+    await asyncio.gather(*(asyncio.to_thread(meet.wait, 10.0) for _ in range(beside.WAITING_THREADS)))
+    assert threading.active_count() == there
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have no niceness of their own here")
