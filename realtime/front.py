@@ -53,9 +53,15 @@ class Process:
         self._start, self._config = start, config
         self._place = Place(f"w{index}-", folder / f"{index}.sock", tuple(cores), folder)
         self._running: Any = None
-        self.http = aiohttp.ClientSession(
+        self.http = self._client(limit=0)
+        # Looks go by a connection of their own: taken from those that requests left, in turn, none of these would ever
+        # be idle for long enough to be closed.
+        self._looks = self._client(limit=1)
+
+    def _client(self, limit: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
             "http://process",
-            connector=aiohttp.UnixConnector(str(self._place.socket), limit=0),
+            connector=aiohttp.UnixConnector(str(self._place.socket), limit=limit),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
@@ -73,7 +79,7 @@ class Process:
             self.start()
         before = self.sent
         try:
-            async with self.http.get("/healthz", timeout=aiohttp.ClientTimeout(total=5)) as answer:
+            async with self._looks.get("/healthz", timeout=aiohttp.ClientTimeout(total=5)) as answer:
                 said = await answer.json()
             # What was sent to it meanwhile may be in its answer or not.
             self.sessions = said["sessions"] + self.sent - before
@@ -89,6 +95,7 @@ class Process:
             log.error("process %d did not stop within %g s", self.index, seconds)
             self._running.kill()
         await self.http.close()
+        await self._looks.close()
 
 
 class Front:
