@@ -23,9 +23,9 @@ from bench.servers import Running, flash_server, real_server
 from bench.viewer import Viewer
 
 SETTINGS = "[engine]\ncapacity = 16\n[session]\nresume_s = 1\n"
-SETTLE_S = 18.0
+SETTLE_S = 12.0
 """Longer than a peer waits for a silent client (4 s), its session for it to come back, memory to be given back, and the
-front keeps a connection to a media process that nobody uses (15 s)."""
+front keeps a connection to a media process that nobody uses (10 s)."""
 
 STAY_S = 0.6
 ROUNDS = 10

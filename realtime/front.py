@@ -40,6 +40,10 @@ WATCH_S, LOOK_S = 0.5, 0.05
 """How often a process is looked at, and how often while it starts."""
 
 
+IDLE_S = 5.0
+"""A connection to a process that is not used for so long is closed, at the latest after twice the time."""
+
+
 class Process:
     """One media process. sessions, capacity: as it last said, with what was sent to it since. sent: in all."""
 
@@ -61,7 +65,7 @@ class Process:
     def _client(self, limit: int) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             "http://process",
-            connector=aiohttp.UnixConnector(str(self._place.socket), limit=limit),
+            connector=aiohttp.UnixConnector(str(self._place.socket), limit=limit, keepalive_timeout=IDLE_S),
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
         )
