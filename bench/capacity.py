@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py serve` does, before NumPy is loaded
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py` does, before NumPy is loaded
 
 import cv2
 import numpy as np

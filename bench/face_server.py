@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py serve` does, before NumPy is loaded
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as `server.py` does, before NumPy is loaded
 
 import numpy as np
 
